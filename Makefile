@@ -1,0 +1,82 @@
+# Needs only Python 3.11-3.13, git and make. Every target makes `.venv` and installs what it needs, once.
+#
+#   make demo     clips, prepare, train, evaluate, export, predict: the whole way, into runs/demo
+#   make test     the test suite on JAX, TensorFlow and torch         (BACKENDS="jax torch", PYTEST_ARGS="-k routing")
+#   make lint     ruff: rules and formatting                          (make format rewrites)
+#   make bench    the speed table, on KERAS_BACKEND
+#   make clean    remove the environment and every cache
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+BACKENDS ?= jax tensorflow torch
+WORKERS ?= 2
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+export KERAS_BACKEND ?= jax
+
+BIN := $(VENV)/bin
+BASE := $(VENV)/.base-installed
+DEV := $(VENV)/.dev-installed
+TORCH_STAMP := $(VENV)/.torch-installed
+
+# uv installs in seconds; pip does the same where uv is not to be had.
+INSTALL = if $(BIN)/python -m uv --version >/dev/null 2>&1; then $(BIN)/python -m uv pip install --python $(BIN)/python $(1); \
+	else $(BIN)/python -m pip install $(1); fi
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint format bench clean environment $(addprefix test-,jax tensorflow torch)
+
+help:
+	@sed -n '3,7s/^# *//p' $(firstword $(MAKEFILE_LIST))
+
+demo: $(BASE) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
+	$(BIN)/zorro-keras demo runs/demo $(DEMO_ARGS)
+
+test: $(addprefix test-,$(BACKENDS))
+
+test-jax test-tensorflow: test-%: $(DEV)
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+test-torch: $(DEV) $(TORCH_STAMP)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
+	$(BIN)/python benchmarks/run.py
+
+environment: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "zorro_keras needs Python 3.11, 3.12 or 3.13: none of them was found." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	-$(BIN)/python -m pip install --quiet uv
+
+$(BASE): pyproject.toml | $(BIN)/python
+	$(call INSTALL,--editable ".[jax]")
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(call INSTALL,--editable ".[jax$(,)dev]")
+	@touch $@ $(BASE)
+
+# pip, not uv: pip alone sees wheels that a machine keeps in its own folder of wheels.
+$(TORCH_STAMP): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	@touch $@
+
+, := ,

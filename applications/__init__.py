@@ -1,0 +1,1 @@
+"""Applications: the way from real media to a served model, around the models of `zorro_keras`."""

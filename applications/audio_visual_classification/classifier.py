@@ -1,0 +1,164 @@
+"""The task: a head on each output of a Zorro backbone, trained together."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+from keras import ops
+
+from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
+from zorro_keras.models import AnyStreams, ZorroViTBackbone
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
+    """Classifies clips from sound, picture, or both.
+
+    Every output of the backbone has its own linear head. Training takes the mean of their losses over the
+    heads whose streams the example has; so the loss keeps its scale whatever is missing.
+
+    Args:
+        backbone: `ZorroViTBackbone`.
+        num_classes: int, K.
+        multi_label: bool, whether an example may have any number of labels (sigmoid) or has exactly one
+            (softmax).
+        preprocessor: `AudioVisualPreprocessor` applied by `fit`, `evaluate` and `predict` to what they are
+            given, or `None` if they are given preprocessed arrays.
+
+    Call arguments:
+        inputs: as for the backbone: any subset of its streams, with `presence` by example if wanted.
+
+    Returns:
+        Dict of head to logits `(B, K)`, float32. Heads of streams that are not given are left out; where an
+        example lacks a stream, that head's logits mean nothing and weigh nothing in loss and metrics.
+
+    Labels are ints `(B,)` or, soft or multi-label, floats `(B, K)` in [0, 1].
+
+    Example:
+
+    ```python
+    model = AudioVisualClassifier(backbone, num_classes=527, multi_label=True)
+    model.fit(train_dataset, validation_data=test_dataset)
+    model.predict({"audio": mel})  # {"audio", "fusion", "global"}: (B, 527)
+    ```
+
+    Reference:
+        Zorro, arXiv 2301.09595, Figure 2: four linear heads. Weighting them equally is our choice.
+    """
+
+    backbone_cls = ZorroViTBackbone
+    preprocessor_cls = AudioVisualPreprocessor
+
+    def __init__(self, backbone, num_classes, multi_label=False, preprocessor=None, **kwargs):
+        if num_classes < 1:
+            raise ValueError(f"`num_classes` must be positive. Received: num_classes={num_classes}")
+        heads = {
+            name: keras.layers.Dense(num_classes, dtype=_logits_policy(backbone), name=f"{name}_logits")
+            for name in backbone.output
+        }
+        inputs = backbone.input
+        features = backbone(inputs)
+        outputs = {name: head(features[name]) for name, head in heads.items()}
+        # `compile` needs what is set below.
+        compile_by_default = kwargs.pop("compile", True)
+        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
+        self.heads = heads
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.num_classes = num_classes
+        self.multi_label = multi_label
+        if compile_by_default:
+            self.compile()
+
+    def answer(self, inputs, training=None):
+        """Returns the logits for the streams that `inputs` holds: what a call runs."""
+        features = self.backbone(inputs, training=training)
+        return {name: self.heads[name](feature) for name, feature in features.items()}
+
+    def compile(self, optimizer="auto", loss="auto", *, label_smoothing=0.0, **kwargs):
+        """Configures training, with defaults that suit the task.
+
+        Args:
+            optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 3e-4.
+            loss: Keras loss of labels `(B, K)` and logits `(B, K)`, applied to each head; "auto" for the
+                cross-entropy of a softmax, or of sigmoids if `multi_label`.
+            label_smoothing: float in [0, 1), of the "auto" loss.
+            **kwargs: further arguments of `keras.Model.compile`. `metrics` are made by head and not accepted.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(3e-4)
+        if loss == "auto":
+            cross_entropy = (
+                keras.losses.BinaryCrossentropy if self.multi_label else keras.losses.CategoricalCrossentropy
+            )
+            loss = cross_entropy(from_logits=True, label_smoothing=label_smoothing)
+        if kwargs.pop("metrics", None) is not None:
+            raise ValueError("`metrics` are made for each head by the task; they cannot be given.")
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        self.head_loss = keras.losses.get(loss)
+        self.head_metrics = [metric for head in self.heads for metric in self._metrics_of(head)]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        labels = self._labels(y)
+        shares = self._shares(x, y_pred, sample_weight)
+        losses = [self.head_loss(labels, y_pred[head], sample_weight=share) for head, share in shares.items()]
+        return sum([*losses, *self.losses])
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        labels = self._labels(y)
+        weights = self._presence(x, y_pred, sample_weight)
+        for metric in self.head_metrics:
+            head = metric.name.rsplit("_", 1)[0]
+            if head in y_pred:
+                metric.update_state(labels, y_pred[head], sample_weight=weights[head])
+        absent = [metric.name for metric in self.head_metrics if metric.name.rsplit("_", 1)[0] not in y_pred]
+        return {name: result for name, result in self.get_metrics_result().items() if name not in absent}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "multi_label": self.multi_label,
+        }
+
+    def _metrics_of(self, head):
+        if self.multi_label:
+            return [keras.metrics.BinaryAccuracy(name=f"{head}_accuracy", threshold=0.0)]
+        top = min(5, self.num_classes)
+        return [
+            keras.metrics.CategoricalAccuracy(name=f"{head}_accuracy"),
+            keras.metrics.TopKCategoricalAccuracy(top, name=f"{head}_top{top}"),
+        ]
+
+    def _labels(self, y):
+        y = ops.convert_to_tensor(y)
+        if len(y.shape) == 1:
+            return ops.one_hot(ops.cast(y, "int32"), self.num_classes)
+        return ops.cast(y, "float32")
+
+    def _presence(self, x, y_pred, sample_weight):
+        """Returns by head the weight `(B,)` of each example: none where it lacks all that the head reads."""
+        presence = x.get("presence") or {}
+        like = next(iter(y_pred.values()))
+        ones = ops.ones(ops.shape(like)[:1], dtype="float32")
+        whole = ones if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        streams = [name for name in self.backbone.streams if x.get(name) is not None]
+        has = {name: ops.cast(presence[name], "float32") if name in presence else ones for name in streams}
+        has_any = ops.max(ops.stack(list(has.values())), axis=0)
+        return {head: whole * has.get(head, has_any) for head in y_pred}
+
+    def _shares(self, x, y_pred, sample_weight):
+        """Returns by head the share `(B,)` that it has in each example's mean loss."""
+        weights = self._presence(x, y_pred, None)
+        total = ops.maximum(sum(weights.values()), 1.0)
+        whole = 1.0 if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        return {head: whole * weight / total for head, weight in weights.items()}
+
+
+def _logits_policy(backbone):
+    """Logits are float32 whatever the backbone computes in; a losses' exponentials need it."""
+    return keras.DTypePolicy("float32") if backbone.compute_dtype != "float32" else backbone.dtype_policy

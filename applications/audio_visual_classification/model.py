@@ -1,0 +1,48 @@
+"""Builds the classifier that a configuration describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zorro_keras import streams
+from zorro_keras.applications.audio_visual_classification.classifier import AudioVisualClassifier
+from zorro_keras.applications.audio_visual_classification.config import Config
+from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
+from zorro_keras.layers import LogMelSpectrogram
+from zorro_keras.models import ZorroViTBackbone
+from zorro_keras.routing import Routing
+
+
+def build_model(config: Config, label_names: Sequence[str]) -> AudioVisualClassifier:
+    """Returns the untrained classifier of a configuration, its preprocessor attached."""
+    model, clip = config.model, config.data.geometry
+    log_mel = LogMelSpectrogram(
+        sample_rate_hz=clip.sample_rate_hz,
+        num_bins=model.spectrogram_bins,
+        hop_seconds=clip.num_samples // model.spectrogram_frames / clip.sample_rate_hz,
+        mean=model.spectrogram_mean,
+        std=model.spectrogram_std,
+    )
+    described = {
+        "audio": streams.Spectrogram(
+            model.spectrogram_frames, model.spectrogram_bins, model.spectrogram_patch
+        ),
+        "video": streams.Video(clip.num_frames, clip.height_px, clip.width_px, patch=model.video_patch),
+    }
+    described = {name: described[name] for name in config.data.streams}
+    sizes = {name: getattr(model, name) for name in ("num_layers", "num_heads", "hidden_dim", "mlp_dim")}
+    backbone = ZorroViTBackbone.from_variant(
+        model.variant,
+        described,
+        routing=getattr(Routing, model.routing)(described),
+        num_fusion_tokens=model.num_fusion_tokens,
+        dropout_rate=model.dropout_rate,
+        stochastic_depth_rate=model.stochastic_depth_rate,
+        remat=model.remat,
+        seed=config.training.seed,
+        **{name: size for name, size in sizes.items() if size is not None},
+    )
+    preprocessor = AudioVisualPreprocessor(clip, log_mel, label_names)
+    return AudioVisualClassifier(
+        backbone, len(label_names), multi_label=model.multi_label, preprocessor=preprocessor
+    )

@@ -1,0 +1,62 @@
+"""From a raw clip to what the classifier reads: saved with the model, so that inference never guesses."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+
+from zorro_keras.applications.pipelines.geometry import ClipGeometry
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
+    """Turns sound into log-mel spectrograms and pixels into numbers in [-1, 1].
+
+    It also keeps what a user of the model must know: the geometry of a clip and the names of the classes.
+
+    Args:
+        geometry: `ClipGeometry`, or its config: the window of sound and picture.
+        log_mel: `LogMelSpectrogram` for the sound, at the geometry's sample rate.
+        label_names: sequence of K class names, in the order of the logits.
+
+    Call arguments:
+        x: dict with `audio`, a float waveform `(B, samples)` in [-1, 1], and `video`, uint8 frames
+            `(B, F, Y, X, 3)`; either may be missing. Anything else, such as `presence`, passes through.
+        y: labels, passed through.
+        sample_weight: passed through.
+
+    Returns:
+        `x`, `(x, y)` or `(x, y, sample_weight)`, with `audio` float32 `(B, frames, bins)` and `video` float32
+        `(B, F, Y, X, 3)`.
+    """
+
+    def __init__(self, geometry, log_mel, label_names=(), **kwargs):
+        super().__init__(**kwargs)
+        geometry = ClipGeometry.from_config(geometry) if isinstance(geometry, dict) else geometry
+        log_mel = keras.saving.deserialize_keras_object(log_mel) if isinstance(log_mel, dict) else log_mel
+        if log_mel.sample_rate_hz != geometry.sample_rate_hz:
+            raise ValueError(
+                f"`log_mel` must work at the geometry's {geometry.sample_rate_hz} Hz. "
+                f"Received: log_mel.sample_rate_hz={log_mel.sample_rate_hz}"
+            )
+        self.geometry = geometry
+        self.log_mel = log_mel
+        self.rescale = keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32")
+        self.label_names = list(label_names)
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        x = dict(x)
+        if x.get("audio") is not None:
+            x["audio"] = self.log_mel(x["audio"])
+        if x.get("video") is not None:
+            x["video"] = self.rescale(x["video"])
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "geometry": self.geometry.get_config(),
+            "log_mel": keras.saving.serialize_keras_object(self.log_mel),
+            "label_names": self.label_names,
+        }

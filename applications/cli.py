@@ -1,0 +1,289 @@
+"""The command line: `zorro-keras COMMAND ...`. Nothing here imports Keras before the backend is set."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg
+
+from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
+
+Backend = Literal["jax", "tensorflow", "torch"]
+Stream = Literal["audio", "video"]
+Overrides = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="KEY=VALUE")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """Says what is installed, what works, and what to do about the rest."""
+
+    backend: Backend | None = None
+    """Backend to look at."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.doctor import doctor
+
+        return doctor()
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+    """Writes real video clips that need both ears and eyes: 8 event classes with known ceilings."""
+
+    out: Positional[Path]
+    """Folder to write."""
+    count: int = 960
+    """Training clips."""
+    seed: int = 0
+    """Decides every clip."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.pipelines.generated_clips import generate_clips
+
+        with _progress("clips") as on_progress:
+            generate_clips(str(self.out), count=self.count, seed=self.seed, on_progress=on_progress)
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepare:
+    """Packs media files into shards, and reports which were used, which skipped, and why."""
+
+    task: Annotated[Positional[str], arg(metavar="TASK")]
+    """Task, such as audio_visual_classification."""
+    source: Path
+    """Folder of class folders, or a CSV."""
+    out: Path
+    """Folder for the shards."""
+    sample_rate_hz: int = 16_000
+    """Sound is resampled to this."""
+    frame_rate_hz: float = 25.0
+    """Pictures kept per second."""
+    shorter_side_px: int = 256
+    """Pictures are scaled to this, their shape is kept."""
+    max_seconds: float = 10.0
+    """Longer clips are cut here."""
+    num_workers: int = 2
+    """Processes that decode."""
+    on_error: Literal["raise", "skip", "drop_modality"] = "skip"
+    """What to do with a damaged clip."""
+    max_bad_fraction: float = 0.01
+    """Share of bad clips that stops the run."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.pipelines.prepare import prepare
+        from zorro_keras.applications.training.task import task_module
+
+        settings = dataclasses.asdict(self)
+        task, source, out = (settings.pop(name) for name in ("task", "source", "out"))
+        task_module(task, "config")
+        with _progress("clips") as on_progress:
+            coverage = prepare(source, out, **settings, on_progress=on_progress)
+        return _show(coverage)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Trains a model, or goes on where the run stopped: the result is the same, bit for bit, on one CPU."""
+
+    task: Annotated[Positional[str], arg(metavar="TASK")]
+    """Task, such as audio_visual_classification."""
+    data: Path
+    """Shards or a source."""
+    out: Path
+    """Folder of the run."""
+    config: str = "tiny"
+    """Named configuration of the task."""
+    overrides: Overrides = ()
+    """Changes one setting, such as training.epochs=3. May be given again."""
+    backend: Backend | None = None
+    """Keras backend."""
+    resume: bool = True
+    """Whether to go on with a run that is already in the folder."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.training.config import apply_overrides
+        from zorro_keras.applications.training.task import named_config
+
+        config = apply_overrides(named_config(self.task, self.config), self.overrides)
+        from zorro_keras.applications.training.fit import train
+
+        return _show(train(self.task, config, str(self.data), str(self.out), resume=self.resume))
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Writes the modality report of a run: what each head knows from each subset of its inputs."""
+
+    run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
+    """Folder of the run."""
+    data: Path
+    """Shards or a source."""
+    streams: str | None = None
+    """One subset of the inputs, separated by commas, such as audio,video. All subsets by default."""
+    out: Path | None = None
+    """Folder of the report. RUN/report by default."""
+    backend: Backend | None = None
+    """Keras backend."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.training.report import evaluate_run
+
+        subsets = None if self.streams is None else [tuple(self.streams.split(","))]
+        return _show(evaluate_run(self.run_dir, self.data, subsets=subsets, out=self.out))
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Prints the top classes of a file per head, or writes a timeline of a long one."""
+
+    run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
+    """Folder of the run."""
+    file: Positional[Path]
+    """Video or sound file."""
+    audio_only: bool = False
+    """Looks at the sound alone."""
+    video_only: bool = False
+    """Looks at the picture alone."""
+    timeline: Path | None = None
+    """Folder for a timeline (CSV and plot) of the whole file."""
+    top: int = 5
+    """Classes to print per head."""
+    backend: Backend | None = None
+    """Keras backend."""
+
+    def run(self) -> int:
+        if self.audio_only and self.video_only:
+            raise ConfigError(
+                "`--audio-only` and `--video-only` exclude each other.", stage="command", reason="bad_value"
+            )
+        from zorro_keras.applications.training import predict
+
+        if self.timeline is not None:
+            return _show(predict.timeline(self.run_dir, self.file, self.timeline))
+        streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
+        return _show(predict.predict_file(self.run_dir, self.file, streams=streams, top=self.top))
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Writes a SavedModel that needs neither Keras nor this library, and a parity report."""
+
+    run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
+    """Folder of the run."""
+    out: Positional[Path]
+    """Folder of the SavedModel."""
+    native: bool = False
+    """Exports from the present backend instead of writing a TensorFlow graph."""
+    backend: Backend | None = None
+    """Keras backend."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.training.export import export_run
+
+        return _show(export_run(self.run_dir, self.out, native=self.native))
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """Makes clips, trains, evaluates, exports and serves, and prints the result beside the known ceilings."""
+
+    out: Positional[Path] = Path("runs/demo")
+    """Folder for everything."""
+    quick: bool = False
+    """A few clips and steps: shows that everything runs, not how well."""
+    backend: Backend | None = None
+    """Keras backend."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.demo import demo
+
+        demo(out=self.out, quick=self.quick)
+        return 0
+
+
+COMMANDS = (Doctor, Clips, Prepare, Train, Evaluate, Predict, Export, Demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: optional words after `zorro-keras`. `sys.argv` by default.
+
+    Returns:
+        0, or the exit code of the fault: 2 usage or configuration, 3 data, 4 training. A mistake in the
+        words themselves ends the process with 2.
+    """
+    commands = {kind.__name__.lower(): kind for kind in COMMANDS}
+    command = tyro.extras.subcommand_cli_from_dict(
+        commands,
+        prog="zorro-keras",
+        description="Train and serve models of sound and picture.",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    try:
+        set_backend(getattr(command, "backend", None))
+        return command.run()
+    except ZorroError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from what is finished.", file=sys.stderr)
+        return 130
+
+
+def set_backend(backend: str | None) -> None:
+    """Chooses the Keras backend: `backend`, else `KERAS_BACKEND`, else JAX where it is installed.
+
+    Without any of these Keras chooses.
+
+    Raises:
+        ConfigError: if Keras was imported before with another backend.
+    """
+    if backend is None:
+        settled = "KERAS_BACKEND" in os.environ or "keras" in sys.modules
+        if settled or importlib.util.find_spec("jax") is None:
+            return
+        backend = "jax"
+    if "keras" in sys.modules:
+        current = sys.modules["keras"].backend.backend()
+        if current != backend:
+            raise ConfigError(
+                f"Keras already runs on {current} in this process. Received: backend={backend}",
+                stage="command", reason="bad_value", advice="Set KERAS_BACKEND before Keras is imported.",
+            )  # fmt: skip
+    os.environ["KERAS_BACKEND"] = backend
+
+
+def _show(values: Any) -> int:
+    """Prints a result as JSON, for people and programs."""
+    print(json.dumps(values, indent=2, default=str))
+    return 0
+
+
+@contextlib.contextmanager
+def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal, and the function of (done, total) that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        row = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(row, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Fixed-shape batches: whole ones for training, a padded last one for evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def training_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    """Batches of exactly `batch_size` examples; a rest is left out.
+
+    Args:
+        examples: dataset of nested dicts of tensors.
+        batch_size: int. B. Positive.
+
+    Returns:
+        Dataset of nested dicts, each tensor with a leading axis of B.
+    """
+    _check_batch_size(batch_size)
+    return examples.batch(batch_size, drop_remainder=True)
+
+
+def evaluation_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    """Batches of exactly `batch_size` examples, the last filled up with blanks.
+
+    Args:
+        examples: dataset of dicts of tensors with an entry `presence`, a dict of bool scalars by stream.
+        batch_size: int. B. Positive.
+
+    Returns:
+        Dataset of nested dicts, each tensor with a leading axis of B, and `weight` float32 `(B,)`: 1 for an
+        example with at least one stream, 0 for a blank, which holds zeros and False throughout.
+    """
+    _check_batch_size(batch_size)
+
+    def weigh_and_pad(batch: dict[str, Any]) -> dict[str, Any]:
+        there = tf.reduce_any(tf.stack(list(batch["presence"].values())), 0)
+        batch = {**batch, "weight": tf.cast(there, tf.float32)}
+        return tf.nest.map_structure(lambda value: _fill(value, batch_size), batch)
+
+    return examples.batch(batch_size).map(weigh_and_pad)
+
+
+def _fill(value: tf.Tensor, batch_size: int) -> tf.Tensor:
+    missing = batch_size - tf.shape(value)[0]
+    blank = tf.zeros(tf.concat([[missing], tf.shape(value)[1:]], 0), value.dtype)
+    return tf.ensure_shape(tf.concat([value, blank], 0), [batch_size, *value.shape[1:]])
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be positive. Received: batch_size={batch_size}")

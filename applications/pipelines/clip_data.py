@@ -1,0 +1,172 @@
+"""Clips from a folder of shards or from a source, checked before anything is read, and their examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from zorro_keras.applications.pipelines.clip_frames import FrameFit
+from zorro_keras.applications.pipelines.clip_labels import check_labels
+from zorro_keras.applications.pipelines.faults import ConfigError, ShardError, SourceError
+from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.media_examples import MediaReading, media_examples
+from zorro_keras.applications.pipelines.shard_examples import shard_examples
+from zorro_keras.applications.pipelines.shards import ShardSet, is_shards, open_shards
+from zorro_keras.applications.pipelines.source_rows import SPLITS
+from zorro_keras.applications.pipelines.sources import Source, read_source
+
+
+@dataclass(frozen=True)
+class ClipData:
+    """Clips with checked labels.
+
+    Attributes:
+        origin: `ShardSet` or `Source`.
+        clips: dict from split name to a tuple of `RecordLocation` or `ClipEntry`, in a fixed order.
+        faults: `FaultSlot`, for `host_errors`.
+    """
+
+    origin: ShardSet | Source
+    clips: dict[str, tuple[Any, ...]]
+    faults: FaultSlot = field(default_factory=FaultSlot, compare=False)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes; index k is class k."""
+        return tuple(self.origin.label_names)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether clips carry any number of labels, or exactly one."""
+        return self.origin.multi_label
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the data do: a run is resumed only on the data it began with."""
+        return self.origin.fingerprint
+
+    @property
+    def num_train(self) -> int:
+        """Clips in the training split."""
+        return len(self.clips["train"])
+
+    @property
+    def num_test(self) -> int:
+        """Clips in the test split."""
+        return len(self.clips["test"])
+
+    def split(self, name: str) -> tuple[Any, ...]:
+        """The clips of a split.
+
+        Raises:
+            SourceError: if there are none.
+        """
+        if not self.clips.get(name):
+            filled = [split for split, clips in self.clips.items() if clips]
+            raise SourceError(
+                f"`split` must be one that holds clips: {filled}. Received: split={name!r}",
+                stage="open",
+                reason="empty_source",
+            )
+        return self.clips[name]
+
+
+def open_clip_data(path: str | Path, *, label_names: Sequence[str] | None = None) -> ClipData:
+    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it.
+
+    Args:
+        path: str or path.
+        label_names: optional sequence of str. The classes a model was trained on, in its order.
+
+    Raises:
+        ShardError, SourceError: if the data cannot be trusted, or hold other classes; every bad row is named.
+    """
+    if is_shards(path):
+        origin = open_shards(path)
+        _check_names(origin, path, label_names)
+        clips = {split: tuple(origin.split(split)) for split in SPLITS}
+        faults = FaultSlot(partial(open_shards, path))
+    else:
+        origin = read_source(path, label_names=label_names)
+        clips = {split: origin.split(split).entries for split in SPLITS}
+        faults = FaultSlot()
+    labelled = ((clip.id, clip.label_indices) for split in clips.values() for clip in split)
+    check_labels(labelled, len(origin.label_names), multi_label=origin.multi_label)
+    return ClipData(origin, clips, faults)
+
+
+def clip_examples(
+    data: ClipData,
+    clips: Sequence[Any],
+    order_from: Callable[[int], tf.data.Dataset],
+    reading: MediaReading,
+    frame_fit: FrameFit,
+    *,
+    start_position: int = 0,
+    windows_per_clip: int = 1,
+) -> tf.data.Dataset:
+    """Reads the examples of an order, from shards or straight from media files.
+
+    Args:
+        data: `ClipData`.
+        clips: sequence of clips of `data`, as `data.split` gives them.
+        order_from: function from a position to the order from there on, from `order.py`.
+        reading: `MediaReading`. The window, the streams, and what happens to clips that cannot be decoded.
+        frame_fit: `FrameFit`. Crop, scale, flip and colour.
+        start_position: int. The first position to read.
+        windows_per_clip: int. How often each clip stands in one pass.
+
+    Returns:
+        Dataset of raw examples: `id` string, `position` int64, one entry per stream (`audio` float32
+        `(num_samples,)`, `video` uint8 `(num_frames, height_px, width_px, 3)`), `presence` dict of bool,
+        `labels` float32 `(K,)`. Absent streams hold zeros.
+    """
+    if isinstance(data.origin, ShardSet):
+        _check_rate(data.origin, reading)
+        return shard_examples(clips, order_from(start_position), reading, frame_fit)
+    roomy = replace(
+        reading.geometry,
+        height_px=round(reading.geometry.height_px * frame_fit.zoom[1]),
+        width_px=round(reading.geometry.width_px * frame_fit.zoom[1]),
+    )
+    examples = media_examples(
+        replace(data.origin, entries=tuple(clips)),
+        order_from,
+        replace(reading, geometry=roomy),
+        data.faults,
+        start_position=start_position,
+        windows_per_clip=windows_per_clip,
+    )
+    if "video" not in reading.streams:
+        return examples
+    return examples.map(
+        lambda example: {**example, "video": frame_fit(example["video"], example["position"])},
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _check_names(shards: ShardSet, path: str | Path, label_names: Sequence[str] | None) -> None:
+    if label_names is not None and tuple(label_names) != tuple(shards.label_names):
+        raise ShardError(
+            f"The shards hold other classes than the model. Expected: {list(label_names)}. "
+            f"Received: {list(shards.label_names)}",
+            path=path,
+            stage="labels",
+            reason="bad_label",
+        )
+
+
+def _check_rate(shards: ShardSet, reading: MediaReading) -> None:
+    packed, wanted = shards.settings["sample_rate_hz"], reading.geometry.sample_rate_hz
+    if "audio" in reading.streams and packed != wanted:
+        raise ConfigError(
+            f"`sample_rate_hz` must be that of the shards, {packed}. Received: sample_rate_hz={wanted}",
+            stage="config",
+            reason="bad_value",
+        )

@@ -1,0 +1,77 @@
+"""What became of the clips of a source: used, shortened, without a stream, skipped, and why."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+
+from zorro_keras.applications.pipelines.shard_writer import ShardNote
+from zorro_keras.applications.pipelines.sources import Source
+
+FAULTS_SHOWN = 20
+
+
+def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, Any]) -> dict[str, Any]:
+    """Puts the coverage report together.
+
+    Args:
+        source: `Source`.
+        notes: the notes of all shards.
+        summary: dict. What the ledger says.
+
+    Returns:
+        dict, ready for JSON: `clips` (how many became what), `reasons` (how often each), `streams`,
+        `seconds`, `splits` and `classes` (clips used in each), `ignored_files` and `faults` (every clip that
+        was not used whole).
+    """
+    rows = [(note.shard.split, record) for note in notes for record in note.records]
+    classes = Counter(label for _, record in rows for label in record["label_indices"])
+    splits = Counter(split for split, _ in rows)
+    return {
+        "clips": {
+            "listed": summary["expected"],
+            "used_whole": summary["used"],
+            "used_without_a_stream": summary["dropped_stream"],
+            "skipped": summary["skipped"],
+            "shortened": sum(len(note.shortened) for note in notes),
+        },
+        "reasons": summary["reasons"],
+        "streams": {
+            "audio": sum(record["has_audio"] for _, record in rows),
+            "video": sum(record["has_video"] for _, record in rows),
+            "both": sum(record["has_audio"] and record["has_video"] for _, record in rows),
+        },
+        "seconds": round(sum(record["duration_seconds"] for _, record in rows), 3),
+        "splits": dict(sorted(splits.items())),
+        "classes": {name: classes[index] for index, name in enumerate(source.label_names)},
+        "ignored_files": list(source.ignored),
+        "faults": [fault for note in notes for fault in note.faults],
+    }
+
+
+def coverage_view(coverage: dict[str, Any]) -> Group:
+    """The report as something `rich` can print: counts, then the first faults."""
+    table = Table("clips", "", title="Coverage", title_justify="left")
+    for section in ("clips", "reasons", "streams", "splits", "classes"):
+        for name, count in coverage[section].items():
+            table.add_row(f"{section}: {name.replace('_', ' ')}", str(count))
+    table.add_row("hours", f"{coverage['seconds'] / 3600:.2f}")
+    table.add_row("files ignored", str(len(coverage["ignored_files"])))
+    faults = Table("clip", "stream", "reason", title="Not used whole", title_justify="left")
+    for fault in coverage["faults"][:FAULTS_SHOWN]:
+        faults.add_row(fault["id"], fault["stream"] or "all", fault["error"]["reason"])
+    if len(coverage["faults"]) > FAULTS_SHOWN:
+        faults.add_row(f"... and {len(coverage['faults']) - FAULTS_SHOWN} more", "", "")
+    return Group(table, faults) if coverage["faults"] else Group(table)
+
+
+def coverage_text(coverage: dict[str, Any]) -> str:
+    """The report as plain text."""
+    page = io.StringIO()
+    Console(file=page, width=100, color_system=None).print(coverage_view(coverage))
+    return page.getvalue()

@@ -1,0 +1,234 @@
+"""What happens at the end of each step and of each epoch: guard, validation, checkpoint, logs, progress."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from zorro_keras.applications.pipelines.faults import TrainingError
+from zorro_keras.applications.training import checkpoint
+from zorro_keras.applications.training.run_folder import RunFolder, full_disk_named
+
+EpochMetrics = Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray], dict[str, float]]
+
+
+class StopAtNonFinite(keras.callbacks.Callback):
+    """Ends the run when the optimizer has discarded an update, naming the step.
+
+    A bad loss ends the epoch early. A bad gradient under a finite loss shows at the end of the epoch; the
+    weights have not moved since.
+    """
+
+    async_safe = True  # keeps Keras from waiting for the device at each step
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        optimizer = self.model.optimizer
+        if _scalar(optimizer.halted) or not math.isfinite((logs or {}).get("loss", 0.0)):
+            step = _scalar(optimizer.iterations) + 1
+            raise TrainingError(
+                f"The loss or a gradient is not finite at step {step}. The update was discarded.",
+                row=f"step {step}", stage="train", reason="non_finite_loss",
+            )  # fmt: skip
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_...` entries to the logs of an epoch, measured with the averaged weights where there are any.
+
+    Args:
+        dataset: finite dataset of `(x, y, sample_weight)` batches.
+        every_epochs: int. The last epoch is always validated.
+        epoch_metrics: optional function of all `(predictions, y, sample_weight)` as arrays, for metrics that
+            are not sums over batches; returns name -> value.
+    """
+
+    def __init__(self, dataset: Any, every_epochs: int, epoch_metrics: EpochMetrics | None = None) -> None:
+        super().__init__()
+        self.dataset, self.every_epochs, self.epoch_metrics = dataset, every_epochs, epoch_metrics
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if (epoch + 1) % self.every_epochs and epoch + 1 < self.params["epochs"]:
+            return
+        with averaged_weights(self.model):
+            # `keras.Model.evaluate`, because that of a keras-hub Task would preprocess the batches again.
+            values = keras.Model.evaluate(self.model, self.dataset, verbose=0, return_dict=True)
+            if self.epoch_metrics is not None:
+                values.update(self.epoch_metrics(*self._predict()))
+        logs.update({f"val_{name}": value for name, value in values.items()})
+
+    def _predict(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        batches, labels, weights = [], [], []
+        for x, y, sample_weight in self.dataset.as_numpy_iterator():
+            outputs = keras.Model.predict_on_batch(self.model, x)
+            batches.append(outputs if isinstance(outputs, dict) else {"output": outputs})
+            labels.append(y)
+            weights.append(sample_weight)
+        predictions = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        return predictions, np.concatenate(labels), np.concatenate(weights)
+
+
+class Record(keras.callbacks.Callback):
+    """Writes the checkpoint of a finished epoch, then its row in `log.jsonl` and its TensorBoard scalars.
+
+    A row is `{"epoch", "step", "metrics", "timing"}`. `timing` alone may differ when a run was killed.
+
+    Args:
+        folder: the run.
+        history: list of rows; extended in place.
+        state: what each checkpoint remembers beside tensors and history.
+        steps_per_epoch: int.
+        batch_size: int.
+        write_scalars: function of a row.
+
+    Raises:
+        TrainingError: if an epoch had fewer steps than planned: the data ended.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        history: list[dict[str, Any]],
+        state: Mapping[str, Any],
+        *,
+        steps_per_epoch: int,
+        batch_size: int,
+        write_scalars: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        super().__init__()
+        self.folder, self.history, self.state = folder, history, state
+        self.steps_per_epoch, self.batch_size, self.write_scalars = steps_per_epoch, batch_size, write_scalars
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        optimizer = self.model.optimizer
+        step, planned = _scalar(optimizer.iterations), (epoch + 1) * self.steps_per_epoch
+        if step != planned:
+            raise TrainingError(
+                f"The training data ended too early. Expected: step {planned}. Received: step {step}",
+                stage="train", reason="incomplete",
+            )  # fmt: skip
+        seconds = time.perf_counter() - self._started
+        examples = self.steps_per_epoch * self.batch_size
+        metrics = {"learning_rate": _scalar(optimizer.learning_rate), **(logs or {})}
+        row = {
+            "epoch": epoch + 1,
+            "step": step,
+            "metrics": {name: _json_number(value) for name, value in metrics.items()},
+            "timing": {"seconds": round(seconds, 3), "examples_per_second": round(examples / seconds, 3)},
+        }
+        self.history.append(row)
+        state = {**self.state, "epoch": epoch + 1, "history": self.history}
+        checkpoint.save(self.folder.checkpoints, self.model, step=step, state=state)
+        with full_disk_named(self.folder.log_file), open(self.folder.log_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.write_scalars(row)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar with loss and time remaining on a terminal, one line per epoch elsewhere.
+
+    Args:
+        epochs: int. Epochs of the whole run.
+        steps_per_epoch: int.
+        console: where to write.
+    """
+
+    async_safe = True
+
+    def __init__(self, epochs: int, steps_per_epoch: int, console: Console) -> None:
+        super().__init__()
+        self.epochs, self.steps_per_epoch, self.console = epochs, steps_per_epoch, console
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("compiling", total=epochs * steps_per_epoch)
+        self._first_step = 0
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Shows the bar; puts the terminal back however the block ends."""
+        with self._bar:
+            yield
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._first_step = epoch * self.steps_per_epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        done = self._first_step + batch + 1
+        loss = (logs or {}).get("loss", math.nan)
+        text = f"epoch {self._first_step // self.steps_per_epoch + 1} of {self.epochs}, loss {loss:.4f}"
+        self._bar.update(self._task, completed=done, description=text)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        values = ", ".join(f"{name} {_short(value)}" for name, value in (logs or {}).items())
+        self.console.print(f"epoch {epoch + 1}/{self.epochs}: {values}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Puts the averaged weights into `model` for a while. Without averages it changes nothing."""
+    averages = model.optimizer.averages()
+    kept = [
+        np.array(keras.ops.convert_to_numpy(weight.value)) for weight in model.trainable_variables if averages
+    ]
+    for weight, average in zip(model.trainable_variables, averages, strict=bool(averages)):
+        # A copy: on JAX two variables must not share a buffer, since training donates each of them.
+        weight.assign(np.array(keras.ops.convert_to_numpy(average.value)))
+    try:
+        yield
+    finally:
+        for weight, value in zip(model.trainable_variables, kept, strict=bool(averages)):
+            weight.assign(value)
+
+
+def scalar_writer(folder: RunFolder, history: list[dict[str, Any]]) -> Callable[[Mapping[str, Any]], None]:
+    """A function that writes a row's metrics for TensorBoard, after replaying `history` into an empty log."""
+    import tensorflow as tf
+
+    shutil.rmtree(folder.tensorboard, ignore_errors=True)
+    writer = tf.summary.create_file_writer(str(folder.tensorboard))
+    # What `tf.summary.scalar` would add; that function needs the tensorboard package to be installed.
+    plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    metadata = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
+
+    def write(row: Mapping[str, Any]) -> None:
+        with writer.as_default():
+            for name, value in row["metrics"].items():
+                if value is not None:
+                    tf.summary.write(name, tf.constant(value, tf.float32), step=row["step"],
+                    metadata=metadata)
+        writer.flush()
+
+    for row in history:
+        write(row)
+    return write
+
+
+def _scalar(variable: Any) -> Any:
+    """The Python number in a scalar variable or tensor."""
+    value = variable.value if isinstance(variable, keras.Variable) else variable
+    return keras.ops.convert_to_numpy(value).item()
+
+
+def _json_number(value: float) -> float | None:
+    """JSON has no NaN: a metric that is undefined becomes null."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}"

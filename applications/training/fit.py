@@ -1,0 +1,281 @@
+"""Trains a task with `model.fit`, so that a run killed at any moment ends as if nobody had killed it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from importlib.metadata import version
+from typing import Any
+
+import keras
+from rich.console import Console
+
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, ZorroError
+from zorro_keras.applications.training import checkpoint
+from zorro_keras.applications.training.backend import precision, prepare_backend
+from zorro_keras.applications.training.callbacks import (
+    ProgressBar,
+    Record,
+    StopAtNonFinite,
+    Validation,
+    scalar_writer,
+)
+from zorro_keras.applications.training.config import TrainingConfig, differences, to_json
+from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
+from zorro_keras.applications.training.optimizer import build_optimizer
+from zorro_keras.applications.training.run_folder import RunFolder, sync_folder
+from zorro_keras.applications.training.task import task_module
+
+# What may differ when a run goes on: it changes the speed, not the numbers.
+_SPEED_ONLY = ("config.data.num_workers", "config.data.deadline_seconds")
+_VERSIONED = ("keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def train(
+    task: str,
+    config: Any,
+    data_path: str,
+    run_dir: str,
+    *,
+    resume: bool = True,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Trains `task`, or goes on where a run in `run_dir` stopped.
+
+    Each epoch is a fixed window of steps and ends in a checkpoint of every variable. The order and
+    augmentation of the data are functions of (seed, step). So on one machine, with one set of versions, the
+    final weights, optimizer and history do not depend on how often the run was killed.
+
+    Args:
+        task: name of a package under `zorro_keras.applications`, such as `"audio_visual_classification"`.
+        config: the task's `Config`.
+        data_path: shards or a source.
+        run_dir: folder of the run. Gets `config.json`, `checkpoints/`, `log.jsonl`, `tensorboard/` and
+            `preset/`.
+        resume: bool. False refuses a folder that already holds a run.
+        console: where to report. Standard error by default.
+
+    Returns:
+        Dict with `task`, `run`, `epochs`, `steps`, `resumed_from_epoch`, `seconds` and `metrics` of the last
+        epoch.
+
+    Raises:
+        ConfigError: if the configuration does not fit the data, or is not the one the run was started with.
+        CheckpointError: if the run belongs to other data or another model, or cannot be written.
+        TrainingError: if a loss or gradient is not finite. The weights are those before the step named.
+    """
+    started = time.perf_counter()
+    console = console or Console(stderr=True)
+    prepare_backend()
+    folder = RunFolder(run_dir)
+    with folder.locked(), precision(config.training.mixed_precision):
+        try:
+            keras.utils.set_random_seed(config.training.seed)
+            data = task_module(task, "data").open_data(data_path, config)
+            _open(folder, identity(task, config, data), resume, console)
+            session = _Session.begin(task, config, data, folder, console)
+            session.run()
+        except ZorroError as error:
+            _write_fault(folder, error)
+            raise
+    return {
+        "task": task,
+        "run": str(folder.path),
+        "epochs": config.training.epochs,
+        "steps": session.steps_per_epoch * config.training.epochs,
+        "resumed_from_epoch": session.first_epoch,
+        "seconds": round(time.perf_counter() - started, 3),
+        "metrics": session.history[-1]["metrics"],
+    }
+
+
+def identity(task: str, config: Any, data: Any) -> dict[str, Any]:
+    """What makes a run this run and no other: the content of `config.json`."""
+    installed = {name: _version(name) for name in _VERSIONED}
+    return {
+        "task": task,
+        "config": to_json(config),
+        "data": {"fingerprint": data.fingerprint, "label_names": list(getattr(data, "label_names", ()))},
+        "backend": keras.backend.backend(),
+        "versions": {name: number for name, number in installed.items() if number is not None},
+    }
+
+
+def steps_per_epoch(config: TrainingConfig, num_train: int) -> int:
+    """Steps between two checkpoints.
+
+    Raises:
+        ConfigError: if there are fewer examples than a batch, or `steps_per_execution` does not divide the
+            steps.
+    """
+    steps = config.steps_per_epoch or num_train // config.batch_size
+    if steps == 0:
+        raise ConfigError(
+            f"`training.batch_size` must be at most the number of training examples, {num_train}. "
+            f"Received: training.batch_size={config.batch_size}",
+            stage="config", reason="bad_value",
+        )  # fmt: skip
+    if steps % config.steps_per_execution:
+        raise ConfigError(
+            f"`training.steps_per_execution` must divide the steps of an epoch, {steps}. "
+            f"Received: training.steps_per_execution={config.steps_per_execution}",
+            stage="config", reason="bad_value",
+        )  # fmt: skip
+    return steps
+
+
+@dataclasses.dataclass
+class _Session:
+    """One process at work on a run: from the last checkpoint to the end."""
+
+    task: str
+    config: Any
+    data: Any
+    folder: RunFolder
+    console: Console
+    model: keras.Model
+    steps_per_epoch: int
+    first_epoch: int
+    history: list[dict[str, Any]]
+
+    @classmethod
+    def begin(cls, task: str, config: Any, data: Any, folder: RunFolder, console: Console) -> _Session:
+        """Builds and compiles the model, and puts it back to the newest whole checkpoint."""
+        training = config.training
+        steps = steps_per_epoch(training, data.num_train)
+        model = task_module(task, "model").build_model(config, label_names_of(data))
+        model.compile(
+            optimizer=build_optimizer(model, training, steps * training.epochs),
+            jit_compile=training.jit_compile,
+            steps_per_execution=training.steps_per_execution,
+        )
+        found = checkpoint.newest(folder.checkpoints, say=console.print)
+        epoch, history = 0, []
+        if found is not None:
+            checkpoint.restore(found, model)
+            epoch, history = found.epoch, list(found.state["history"])
+            console.print(f"Going on after epoch {epoch} of {training.epochs} ({found.path.name}).")
+        folder.rewrite_log(history)
+        return cls(task, config, data, folder, console, model, steps, epoch, history)
+
+    def run(self) -> None:
+        """Trains the epochs that are left and writes the preset."""
+        if self.first_epoch < self.config.training.epochs:
+            self._fit()
+        else:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if self.first_epoch < self.config.training.epochs or not self.folder.preset.exists():
+            _save_preset(self.model, self.folder)
+
+    def _fit(self) -> None:
+        training, model = self.config.training, self.model
+        train_dataset, test_dataset = self._datasets()
+        bar = ProgressBar(training.epochs, self.steps_per_epoch, self.console)
+        epoch_metrics = getattr(task_module(self.task, "model"), "epoch_metrics", None)
+        record = Record(
+            self.folder,
+            self.history,
+            {"backend": keras.backend.backend(), "data_fingerprint": self.data.fingerprint},
+            steps_per_epoch=self.steps_per_epoch,
+            batch_size=training.batch_size,
+            write_scalars=scalar_writer(self.folder, self.history),
+        )
+        validation = Validation(test_dataset, training.validate_every_epochs, epoch_metrics)
+        with bar.shown(), _read_errors(self.data):
+            # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
+            keras.Model.fit(
+                model,
+                train_dataset,
+                epochs=training.epochs,
+                initial_epoch=self.first_epoch,
+                steps_per_epoch=self.steps_per_epoch,
+                callbacks=[StopAtNonFinite(), validation, record, bar],
+                shuffle=False,  # the data come in their own order
+                verbose=0,
+            )
+
+    def _datasets(self) -> tuple[Any, Any]:
+        module, training = task_module(self.task, "data"), self.config.training
+        preprocessor, faults_path = self.model.preprocessor, self.folder.faults_file
+        start_step = self.first_epoch * self.steps_per_epoch
+        train_dataset = module.training_dataset(
+            self.data, self.config, preprocessor, start_step=start_step, faults_path=faults_path
+        )
+        test_dataset, _ = module.evaluation_dataset(
+            self.data, self.config, preprocessor, faults_path=faults_path
+        )
+        names = label_names_of(self.data)
+        if not names:
+            return train_dataset, test_dataset
+        return (
+            with_checked_labels(train_dataset, len(names), smoothing=training.label_smoothing),
+            with_checked_labels(test_dataset, len(names)),
+        )
+
+
+def _open(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Console) -> None:
+    """Writes `config.json` of a new run, or checks that the run in the folder is this one."""
+    if not folder.config_file.exists():
+        folder.write_config(mine)
+        return
+    if not resume:
+        raise ConfigError(
+            "The folder already holds a run; choose another folder or go on with this one.",
+            path=folder.path, stage="open_run", reason="bad_value",
+        )  # fmt: skip
+    theirs = folder.read_config()
+    lines = differences(theirs, mine)
+    for line in lines:
+        if line.startswith("versions."):
+            console.print(f"Note: {line}. The run goes on, but not bit for bit.")
+    changed = [line for line in lines if not line.startswith(("versions.", *_SPEED_ONLY))]
+    data_changed = [line for line in changed if line.startswith("data.")]
+    if data_changed:
+        raise CheckpointError(
+            "The data are not those the run was started with:\n  " + "\n  ".join(data_changed),
+            path=folder.path, stage="open_run", reason="changed_data",
+        )  # fmt: skip
+    if changed:
+        raise ConfigError(
+            "The run was started with other settings:\n  " + "\n  ".join(changed),
+            path=folder.path, stage="open_run", reason="bad_value",
+            advice="Use the settings of the run, or a new folder.",
+        )  # fmt: skip
+
+
+def _read_errors(data: Any) -> AbstractContextManager[None]:
+    """Names the clip or shard behind an error of TensorFlow's data pipeline."""
+    # Imported here, because it imports TensorFlow.
+    from zorro_keras.applications.pipelines.host_errors import FaultSlot, host_errors
+
+    return host_errors(getattr(data, "faults", None) or FaultSlot())
+
+
+def _save_preset(model: keras.Model, folder: RunFolder) -> None:
+    partial = folder.path / ".preset.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_to_preset(str(partial))
+    shutil.rmtree(folder.preset, ignore_errors=True)
+    os.rename(partial, folder.preset)
+    sync_folder(folder.path)
+
+
+def _write_fault(folder: RunFolder, error: ZorroError) -> None:
+    """Keeps the error in `faults.jsonl`; a full disk must not hide the error itself."""
+    try:
+        with open(folder.faults_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(error.to_json()) + "\n")
+    except OSError:
+        return
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except ImportError:
+        return None

@@ -1,0 +1,130 @@
+"""AdamW that never applies a non-finite update, with the schedule and the exclusions a run asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from zorro_keras.applications.training.config import TrainingConfig
+
+
+@keras.saving.register_keras_serializable(package="zorro_keras")
+class GuardedAdamW(keras.optimizers.AdamW):
+    """AdamW that stops for good at the first non-finite loss or gradient.
+
+    The faulty update is discarded as a whole: weights, moments, averages and the step counter keep the
+    values they had. All later updates are discarded too, so the state stays good however late Python looks.
+    `halted` is then 1 and `iterations` is the number of steps that were applied.
+
+    On JAX it updates through `stateless_apply` only, as `fit` does.
+
+    Args:
+        **kwargs: the arguments of `keras.optimizers.AdamW`, without `gradient_accumulation_steps`.
+    """
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        if self.built:
+            return
+        self.halted = self.add_variable(shape=(), dtype="int32", initializer="zeros", name="halted")
+        super().build(variables)
+
+    def scale_loss(self, loss: Any) -> Any:
+        """Returns the loss times 1, or times NaN where it is not finite, so that gradients show the fault."""
+        fault = ops.logical_not(ops.isfinite(ops.stop_gradient(loss)))
+        return super().scale_loss(loss) * ops.where(fault, ops.cast(float("nan"), loss.dtype), 1.0)
+
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None = None
+    ) -> None:
+        if not self.built:
+            if trainable_variables is None:
+                raise ValueError("`trainable_variables` must be given while the optimizer is not built.")
+            self.build(list(trainable_variables))
+        # The parent is bound here: zero-argument super() does not reach into a lambda traced by a backend.
+        update = super().apply
+        ops.cond(
+            self._may_update(grads),
+            lambda: update(grads, trainable_variables),
+            self._halt,
+        )
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """The same without side effects (JAX). Returns new trainable and optimizer values."""
+        mapping = [
+            *zip(self._trainable_variables, trainable_variables, strict=True),
+            *zip(self.variables, optimizer_variables, strict=True),
+        ]
+        update = super().apply
+
+        def run(change: Any) -> tuple[list[Any], list[Any]]:
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                change()
+            return (
+                [scope.get_current_value(variable) for variable in self._trainable_variables],
+                [scope.get_current_value(variable) for variable in self.variables],
+            )
+
+        with keras.StatelessScope(state_mapping=mapping):
+            may_update = self._may_update(grads)
+        return ops.cond(
+            may_update,
+            lambda: run(lambda: update(grads)),
+            lambda: run(self._halt),
+        )
+
+    def averages(self) -> list[keras.Variable]:
+        """The averaged weights, aligned with the trainable variables; empty without `use_ema`."""
+        return list(self._model_variables_moving_average) if self.use_ema else []
+
+    def _halt(self) -> None:
+        self.halted.assign(ops.ones((), dtype="int32"))
+
+    def _may_update(self, grads: Sequence[Any]) -> Any:
+        finite = [ops.all(ops.isfinite(gradient)) for gradient in grads if gradient is not None]
+        return ops.logical_and(ops.all(ops.stack(finite)), ops.equal(self.halted, 0))
+
+
+def build_optimizer(model: keras.Model, config: TrainingConfig, total_steps: int) -> GuardedAdamW:
+    """Makes the optimizer of a run, built on the trainable variables of `model`.
+
+    Args:
+        model: a built Keras model.
+        config: the training configuration.
+        total_steps: int >= 1. Steps of the whole run: the length of the schedule.
+    """
+    optimizer = GuardedAdamW(
+        learning_rate=learning_rate_schedule(config, total_steps),
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.clip_norm,
+        use_ema=config.ema_momentum is not None,
+        ema_momentum=config.ema_momentum if config.ema_momentum is not None else 0.99,
+    )
+    undecayed = [variable for variable in model.trainable_variables if not decays(variable)]
+    optimizer.exclude_from_weight_decay(var_list=undecayed)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def decays(variable: keras.Variable) -> bool:
+    """Whether weight decay applies: to kernels; not to biases, norms, positions, embeddings or queries."""
+    return "kernel" in variable.name and len(variable.shape) >= 2
+
+
+def learning_rate_schedule(
+    config: TrainingConfig, total_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Linear warm-up to `learning_rate` over the warm-up steps, then a cosine to 0 at `total_steps`."""
+    warmup_steps = min(round(config.warmup_fraction * total_steps), total_steps - 1)
+    if warmup_steps == 0:
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, decay_steps=total_steps)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=config.learning_rate / (warmup_steps + 1),
+        decay_steps=total_steps - warmup_steps,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup_steps,
+    )

@@ -1,0 +1,132 @@
+"""The folder of one run: where each file lives, one writer at a time, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
+
+
+class RunFolder:
+    """Names the files of a run.
+
+    Args:
+        path: str or path. Made when it does not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.log_file = self.path / "log.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.preset = self.path / "preset"
+        self.faults_file = self.path / "faults.jsonl"
+        self.report = self.path / "report"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for one writer. The system lets go when the process ends, however it ends.
+
+        Raises:
+            CheckpointError: if another process trains into this folder, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / ".lock", "a")  # noqa: SIM115 (closed below, after the run)
+        except OSError as error:
+            raise CheckpointError(
+                f"The run folder cannot be written: {error.strerror}.",
+                path=self.path, stage="open_run", reason="not_writable",
+            ) from error  # fmt: skip
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise CheckpointError(
+                    "Another process is training into this run folder.",
+                    path=self.path, stage="open_run", reason="locked",
+                ) from error  # fmt: skip
+            yield
+
+    def read_config(self) -> dict[str, Any]:
+        """What `config.json` says.
+
+        Raises:
+            ConfigError: if the folder holds no run, or the file is damaged.
+        """
+        try:
+            return json.loads(self.config_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                "This folder holds no run: it has no config.json.",
+                path=self.path, stage="open_run", reason="missing_file",
+            ) from None  # fmt: skip
+        except ValueError as error:
+            raise ConfigError(
+                f"config.json is not readable: {error}.",
+                path=self.config_file,
+                stage="open_run",
+                reason="bad_value",
+            ) from error
+
+    def write_config(self, values: Mapping[str, Any]) -> None:
+        """Writes `config.json` in one piece."""
+        write_atomically(self.config_file, json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+    def rewrite_log(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Makes `log.jsonl` equal to `history`: rows a killed run wrote after its last checkpoint go."""
+        write_atomically(self.log_file, "".join(json.dumps(row) + "\n" for row in history))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes `text` so that `path` holds all of it or what it held before."""
+    partial = path.with_name(f".{path.name}.partial")
+    with full_disk_named(path):
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Waits until the bytes of `path` are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the names in the folder `path` are on the disk."""
+    sync_file(path)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, as hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Turns "no space left" and other write errors into a CheckpointError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise CheckpointError(
+            f"{path.name} could not be written: {error.strerror or error}.",
+            path=path, stage="save", reason="disk_full" if full else "not_writable",
+        ) from error  # fmt: skip

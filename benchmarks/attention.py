@@ -1,0 +1,180 @@
+"""Structured attention against one product under a dense mask, at the paper's base shapes.
+
+320 audio, 1568 video and 16 fusion tokens, 768 channels, 12 heads. Compared are the attention itself
+(queries, keys and values given), the whole base model, and the peak memory of its training step in a
+process of its own. The last rows say what audio alone costs, and how much of the machine's float32
+matmul speed the joint forward reaches.
+"""
+
+import json
+
+import measure
+
+STREAMS = {"audio": {"frames": 640, "bins": 128}, "video": {"frames": 8, "height_px": 224, "width_px": 224}}
+KINDS = ("structured", "dense")
+
+
+def attention_model(kind: str, batch_size: int):
+    """A Keras model whose only work is one attention, and whose weights are its queries, keys and values."""
+    import keras
+    from keras import ops
+
+    from zorro_keras.layers import Attention
+    from zorro_keras.layers.attention import attend
+    from zorro_keras.routing import ReadPlan, Routing, TokenLayout
+
+    tokens = {"audio": 320, "video": 1568, "fusion": 16}
+    layout = TokenLayout(tokens)
+    plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout)
+    attention = Attention(num_heads=12, head_dim=64)
+
+    class Mixing(keras.layers.Layer):
+        def build(self, input_shape):
+            shape = (batch_size, sum(tokens.values()), 12, 64)  # B T N H
+            self.arrays = [
+                self.add_weight(shape, "random_normal", name=name) for name in ("query", "key", "value")
+            ]
+
+        def call(self, x):
+            if kind == "structured":
+                mixed = attention._follow(plan, *self.arrays, None, None)
+            else:
+                mixed = attend(*self.arrays, attention_mask=ops.convert_to_tensor(plan.mask[None]))
+            return x + ops.mean(mixed, axis=(1, 2, 3))[:, None]
+
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, Mixing()(inputs))
+    model.compile(keras.optimizers.SGD(1e-3), "mse")
+    return model
+
+
+def backbone(kind: str):
+    import zorro_keras as zk
+
+    streams = {
+        "audio": zk.streams.Spectrogram(**STREAMS["audio"]),
+        "video": zk.streams.Video(**STREAMS["video"]),
+    }
+    return zk.models.ZorroViTBackbone.from_variant("base", streams=streams, dense_mask=kind == "dense")
+
+
+def whole_model(kind: str):
+    import keras
+
+    base = backbone(kind)
+    inputs = {name: keras.Input(stream.shape, name=name) for name, stream in base.streams.items()}
+    model = keras.Model(inputs, base(inputs)["global"])
+    model.compile(keras.optimizers.SGD(1e-3), "mse")
+    return model
+
+
+def example(batch_size: int) -> dict:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    shapes = {"audio": (640, 128), "video": (8, 224, 224, 3)}
+    return {name: rng.normal(size=(batch_size, *shape)).astype("float32") for name, shape in shapes.items()}
+
+
+def forward_and_train_ratios(what: str, models: list, x, y, target: float, turns: int) -> list[measure.Row]:
+    """Rows for dense seconds over structured seconds."""
+    rows = []
+    for step in ("forward", "train step"):
+        if step == "forward":
+            runs = [lambda model=model: model.predict_on_batch(x) for model in models]
+        else:
+            runs = [lambda model=model: model.train_on_batch(x, y) for model in models]
+        structured, dense = measure.seconds_in_turns(runs, turns=turns)
+        detail = f"structured {structured:.3f} s, dense {dense:.3f} s"
+        rows.append(
+            measure.Row(f"{what}, {step}: dense / structured", dense / structured, target, detail=detail)
+        )
+    return rows
+
+
+def matmul_flops_per_second(size: int = 3072) -> float:
+    """The most that this backend reaches with one large float32 product."""
+    import time
+
+    import numpy as np
+    from keras import ops
+
+    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
+    best = float("inf")
+    for _ in range(6):
+        start = time.perf_counter()
+        float(ops.max(ops.matmul(a, a)))
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def forward_flops(base) -> int:
+    """Multiplications and additions of one example; of the attention, only the pairs that are read."""
+    from zorro_keras.routing import TokenLayout
+
+    width = base.hidden_dim
+    patches = {"audio": 16 * 16, "video": 16 * 16 * 3}
+    counts = {name: stream.num_tokens for name, stream in base.streams.items()}
+    tokens = counts | {"fusion": base.num_fusion_tokens}
+    layout = TokenLayout(tokens)
+    pairs = int(base.routing.truth_table(layout, layout).sum())
+    block = sum(tokens.values()) * (8 * width**2 + 4 * width * base.mlp_dim) + 4 * width * pairs
+    return base.num_layers * block + sum(2 * counts[name] * patches[name] * width for name in counts)
+
+
+def forward_rows(base) -> list[measure.Row]:
+    """What audio alone costs, and the share of the matmul peak."""
+    joint_input = example(batch_size=1)
+    audio_input = {"audio": joint_input["audio"]}
+    joint, audio = measure.seconds_in_turns(
+        [lambda: base.predict_on_batch(joint_input), lambda: base.predict_on_batch(audio_input)], turns=3
+    )
+    speed, peak = forward_flops(base) / joint, matmul_flops_per_second()
+    return [
+        measure.Row(
+            "base forward: joint / audio only", joint / audio, 5.0, detail=f"{joint:.3f} s, {audio:.3f} s"
+        ),
+        measure.Row(
+            "base forward: share of float32 matmul peak",
+            speed / peak,
+            0.5,
+            detail=f"{speed / 1e9:.0f} of {peak / 1e9:.0f} GFLOP/s",
+        ),
+    ]
+
+
+def memory_row() -> measure.Row:
+    peaks = {kind: measure.run_child("attention.py", "--memory-of", kind)["megabytes"] for kind in KINDS}
+    detail = f"structured {peaks['structured']:.0f} MB, dense {peaks['dense']:.0f} MB"
+    ratio = peaks["dense"] / peaks["structured"]
+    return measure.Row("whole model, peak memory: dense / structured", ratio, 1.0, detail=detail)
+
+
+def main() -> None:
+    parser = measure.parser(__doc__)
+    parser.add_argument(
+        "--memory-of", choices=KINDS, help="only train this kind for two steps and print the peak"
+    )
+    arguments = parser.parse_args()
+    import numpy as np
+
+    if arguments.memory_of:
+        model = whole_model(arguments.memory_of)
+        for _ in range(2):
+            model.train_on_batch(example(batch_size=1), np.zeros((1, 768), "float32"))
+        print(json.dumps({"megabytes": measure.resident_megabytes(peak=True)}))
+        return
+
+    rows = [memory_row()]
+    models = [attention_model(kind, batch_size=2) for kind in KINDS]
+    x = np.zeros((2, 1), "float32")
+    rows += forward_and_train_ratios("attention", models, x, x, target=1.4, turns=7)
+    models = [whole_model(kind) for kind in KINDS]
+    y = np.zeros((1, 768), "float32")
+    rows += forward_and_train_ratios("whole model", models, example(batch_size=1), y, target=1.1, turns=3)
+    rows += forward_rows(backbone("structured"))
+    measure.show(rows, arguments.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,523 @@
+"""From shards or media files to batches: aligned, finite, accounted for, a function of (seed, step)."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from zorro_keras.applications.audio_visual_classification.config import CONFIGS  # noqa: E402
+from zorro_keras.applications.audio_visual_classification.data import (  # noqa: E402
+    evaluation_dataset,
+    open_data,
+    training_dataset,
+)
+from zorro_keras.applications.pipelines.clip_data import ClipData  # noqa: E402
+from zorro_keras.applications.pipelines.clip_record import PackedClip, encode_clip_record  # noqa: E402
+from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4  # noqa: E402
+from zorro_keras.applications.pipelines.faults import (  # noqa: E402
+    ConfigError,
+    MediaError,
+    ShardError,
+    SourceError,
+)
+from zorro_keras.applications.pipelines.geometry import ClipGeometry  # noqa: E402
+from zorro_keras.applications.pipelines.host_errors import host_errors  # noqa: E402
+from zorro_keras.applications.pipelines.prepare import prepare  # noqa: E402
+from zorro_keras.applications.pipelines.shards import RecordLocation, ShardSet  # noqa: E402
+
+RATE_HZ = 800
+GEOMETRY = ClipGeometry(seconds=0.64, sample_rate_hz=RATE_HZ, num_frames=4, height_px=8, width_px=12)
+LABELS = ("bell", "drum", "horn")
+NUM_TRAIN, NUM_TEST = 13, 5
+ABSENT = {3: "audio", 5: "video"}  # What clips 3 and 5 lack.
+
+
+def _config(**changes):
+    tiny = CONFIGS["tiny"]
+    augmentation = dataclasses.replace(
+        tiny.data.augmentation,
+        zoom=(1.0, 1.3),
+        flip_rate=0.5,
+        grey_rate=0.2,
+        mixup_alpha=0.5,
+        modality_dropout_rate=0.3,
+        frequency_mask_bins=2,
+        time_mask_frames=2,
+    )
+    if changes.pop("plain", False):
+        augmentation = dataclasses.replace(
+            augmentation,
+            zoom=(1.0, 1.0),
+            flip_rate=0.0,
+            colour_rate=0.0,
+            grey_rate=0.0,
+            mixup_alpha=0.0,
+            modality_dropout_rate=0.0,
+            num_frequency_masks=0,
+            num_time_masks=0,
+        )
+    data = dataclasses.replace(
+        tiny.data, geometry=GEOMETRY, augmentation=augmentation, num_workers=1, **changes
+    )
+    model = dataclasses.replace(tiny.model, spectrogram_frames=64, video_patch=(2, 4, 4))
+    training = dataclasses.replace(tiny.training, batch_size=4, seed=7)
+    return dataclasses.replace(tiny, data=data, model=model, training=training)
+
+
+def preprocess(batch):
+    """Stands in for the model's preprocessor: sound cut into 64 rows of 8, pixels in [-1, 1]."""
+    x = {}
+    if "audio" in batch:
+        x["audio"] = tf.reshape(batch["audio"], [-1, 64, 8])
+    if "video" in batch:
+        x["video"] = tf.cast(batch["video"], tf.float32) / 127.5 - 1.0
+    return {**x, "presence": batch["presence"]}
+
+
+def _clip(number, seconds=1.5):
+    """Sound and picture that tell the clip and the time: sample = clip + time / 100, green = 10 * frame."""
+    times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    audio = (number + times / 100).astype(np.float32)
+    frames = np.zeros((round(seconds * 10), 16, 24, 3), np.uint8)
+    frames[..., 0] = 15 * number
+    frames[..., 1] = 10 * np.arange(len(frames))[:, None, None]
+    return PackedClip(
+        id=f"clip-{number:02}",
+        data_path=f"clip-{number:02}.mp4",
+        label_indices=(number % 3,),
+        label_names=(LABELS[number % 3],),
+        start_seconds=0.0,
+        duration_seconds=seconds,
+        audio=None if ABSENT.get(number) == "audio" else audio,
+        sample_rate_hz=RATE_HZ,
+        frames=None if ABSENT.get(number) == "video" else frames,
+        frame_rate_hz=10.0,
+    )
+
+
+def write_shards(folder, clips=None):
+    """Two shards of the real record format, and the set that describes them."""
+    clips = [_clip(number) for number in range(NUM_TRAIN + NUM_TEST)] if clips is None else clips
+    locations = []
+    for split, chosen in (("train", clips[:NUM_TRAIN]), ("test", clips[NUM_TRAIN:])):
+        path, offset = str(Path(folder) / f"{split}-00000-of-00001.tfrecord"), 0
+        with tf.io.TFRecordWriter(path) as writer:
+            for clip in chosen:
+                payload = encode_clip_record(clip)
+                writer.write(payload)
+                locations.append(
+                    RecordLocation(
+                        shard_path=path,
+                        offset_bytes=offset,
+                        length_bytes=len(payload) + 16,
+                        id=clip.id,
+                        split=split,
+                        duration_seconds=clip.duration_seconds,
+                        has_audio=clip.audio is not None,
+                        has_video=clip.frames is not None,
+                        label_indices=tuple(clip.label_indices),
+                    )
+                )
+                offset += len(payload) + 16
+    settings = {"sample_rate_hz": RATE_HZ, "frame_rate_hz": 10.0}
+    shards = ShardSet(str(folder), LABELS, False, settings, "0" * 64, tuple(locations))
+    return ClipData(shards, {split: tuple(shards.split(split)) for split in ("train", "val", "test")})
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"))
+
+
+def digests(dataset, count):
+    """One hash per batch, over every byte of it."""
+    return [
+        hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in tf.nest.flatten(batch))).hexdigest()
+        for batch in dataset.take(count).as_numpy_iterator()
+    ]
+
+
+# --- Shards, training
+
+
+def test_training_batches_have_the_promised_shapes_and_no_strings(shards):
+    x, y = training_dataset(shards, _config(), preprocess).element_spec
+    assert {name: (spec.shape, spec.dtype) for name, spec in x.items() if name != "presence"} == {
+        "audio": ((4, 64, 8), tf.float32),
+        "video": ((4, 4, 8, 12, 3), tf.float32),
+    }
+    assert {name: (spec.shape, spec.dtype) for name, spec in x["presence"].items()} == {
+        "audio": ((4,), tf.bool),
+        "video": ((4,), tf.bool),
+    }
+    assert (y.shape, y.dtype) == ((4, 3), tf.float32)
+    assert training_dataset(shards, _config(), preprocess).cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_starting_at_step_k_gives_the_bytes_that_follow_k_batches(shards):
+    whole = digests(training_dataset(shards, _config(), preprocess), 12)
+    assert len({*whole}) == 12
+    for start in (1, 3, 4, 9):
+        part = digests(training_dataset(shards, _config(), preprocess, start_step=start), 12 - start)
+        assert part == whole[start:]
+
+
+def test_a_fresh_process_gives_the_same_bytes(shards, tmp_path):
+    write_shards(tmp_path)
+    code = (
+        "import json, sys, importlib.util as u\n"
+        f"spec = u.spec_from_file_location('test_data', {__file__!r}); t = u.module_from_spec(spec)\n"
+        "spec.loader.exec_module(t)\n"
+        f"data = t.write_shards({str(tmp_path)!r})\n"
+        "print(json.dumps(t.digests(t.training_dataset(data, t._config(), t.preprocess, start_step=5), 3)))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ},
+        check=True,
+    )
+    expected = digests(training_dataset(shards, _config(), preprocess), 8)[5:]
+    assert json.loads(run.stdout.splitlines()[-1]) == expected
+
+
+def test_another_seed_gives_other_batches(shards):
+    config = _config()
+    other = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=8))
+    first = digests(training_dataset(shards, config, preprocess), 3)
+    assert not {*first} & {*digests(training_dataset(shards, other, preprocess), 3)}
+
+
+def test_every_clip_comes_once_per_pass_with_its_own_sound_picture_and_label(shards):
+    batches = training_dataset(shards, _config(plain=True), preprocess).take(NUM_TRAIN)
+    seen = []
+    for x, y in batches.as_numpy_iterator():
+        for row in range(4):
+            sound, picture = x["presence"]["audio"][row], x["presence"]["video"][row]
+            by_sound = int(x["audio"][row, 0, 0] + 1e-4)
+            by_picture = round((x["video"][row, ..., 0].mean() + 1) * 127.5 / 15)
+            number = by_sound if sound else by_picture
+            assert not (sound and picture) or by_sound == by_picture
+            assert (sound, picture) == (ABSENT.get(number) != "audio", ABSENT.get(number) != "video")
+            assert y[row].argmax() == number % 3
+            assert y[row].sum() == 1
+            seen.append(number)
+    for first in range(0, 4 * NUM_TRAIN, NUM_TRAIN):
+        assert sorted(seen[first : first + NUM_TRAIN]) == list(range(NUM_TRAIN))
+
+
+def test_both_streams_show_the_same_moment_and_starts_vary(shards):
+    starts = []
+    for x, _ in training_dataset(shards, _config(plain=True), preprocess).take(6).as_numpy_iterator():
+        for row in np.flatnonzero(x["presence"]["audio"] & x["presence"]["video"]):
+            start_seconds = (x["audio"][row, 0, 0] % 1) * 100
+            frames = np.round((x["video"][row, :, 4, 6, 1] + 1) * 12.75)
+            expected = np.floor((start_seconds + (np.arange(4) + 0.5) * 0.16) * 10 + 1e-2)
+            assert np.abs(frames - expected).max() <= 1
+            assert np.abs(frames - expected).mean() < 0.3
+            starts.append(start_seconds)
+    assert max(starts) - min(starts) > 0.5
+    assert min(starts) >= 0
+    assert max(starts) <= 0.86 + 2e-3
+
+
+def test_absent_streams_hold_zeros_after_all_augmentation(shards):
+    num_absent = 0
+    for x, y in training_dataset(shards, _config(), preprocess).take(10).as_numpy_iterator():
+        for stream in ("audio", "video"):
+            absent = ~x["presence"][stream]
+            num_absent += absent.sum()
+            assert not x[stream][absent].any()
+            assert np.isfinite(x[stream]).all()
+        assert (x["presence"]["audio"] | x["presence"]["video"]).all()
+        np.testing.assert_allclose(y.sum(1), 1.0, atol=1e-6)
+    assert num_absent > 5
+
+
+def test_one_stream_can_be_read_alone(shards):
+    x, _ = next(iter(training_dataset(shards, _config(streams=("video",)), preprocess)))
+    assert sorted(x) == ["presence", "video"]
+    assert sorted(x["presence"]) == ["video"]
+
+
+# --- Shards, evaluation
+
+
+def test_evaluation_gives_every_clip_once_and_weighs_the_filling_nothing(shards):
+    dataset, ids = evaluation_dataset(shards, _config(), preprocess)
+    batches = list(dataset.as_numpy_iterator())
+    weights = np.concatenate([weight for _, _, weight in batches])
+    assert ids == [f"clip-{number:02}" for number in range(NUM_TRAIN, NUM_TRAIN + NUM_TEST)]
+    assert weights.tolist() == [1] * 5 + [0] * 3
+    labels = np.concatenate([y for _, y, _ in batches])
+    assert labels[:5].argmax(1).tolist() == [number % 3 for number in range(13, 18)]
+    assert not batches[-1][0]["presence"]["audio"][1:].any()
+    starts = (batches[0][0]["audio"][:, 0, 0] % 1) * 100
+    np.testing.assert_allclose(starts, (1.5 - 0.64) / 2, atol=2e-3)
+    assert digests(dataset, 2) == digests(dataset, 2)
+
+
+def test_several_test_windows_stand_in_a_row_from_start_to_end(shards):
+    dataset, ids = evaluation_dataset(shards, _config(test_clips=3), preprocess)
+    assert ids[:4] == ["clip-13", "clip-13", "clip-13", "clip-14"]
+    sound = np.concatenate([x["audio"][:, 0, 0] for x, _, _ in dataset.as_numpy_iterator()])
+    np.testing.assert_allclose((sound[:3] % 1) * 100, [0.0, 0.43, 0.86], atol=2e-3)
+    assert len(ids) == 15
+
+
+def test_another_split_can_be_evaluated_and_an_empty_one_is_named(shards):
+    _, ids = evaluation_dataset(shards, _config(), preprocess, split="train")
+    assert len(ids) == NUM_TRAIN
+    with pytest.raises(SourceError, match=r"\['train', 'test'\]. Received: split='val'"):
+        evaluation_dataset(shards, _config(), preprocess, split="val")
+
+
+# --- Shards, faults
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_sound_that_is_not_finite_is_refused_at_the_edge(tmp_path, value):
+    clips = [_clip(number) for number in range(NUM_TRAIN)]
+    data = write_shards(tmp_path, clips)
+    assert len(digests(training_dataset(data, _config(), preprocess), 4)) == 4
+    audio = clips[2].audio.copy()
+    audio[600:640] = value
+    clips[2] = dataclasses.replace(clips[2], audio=audio)
+    data = write_shards(tmp_path, clips)
+    with pytest.raises(ShardError, match="NaN or infinity(.|\n)*clip-02") as caught, host_errors(data.faults):
+        digests(training_dataset(data, _config(), preprocess), 4)
+    assert caught.value.reason == "non_finite"
+
+
+def test_an_index_that_names_another_record_is_noticed(tmp_path):
+    data = write_shards(tmp_path)
+    places = list(data.clips["train"])
+    places[0], places[1] = (
+        dataclasses.replace(places[0], offset_bytes=places[1].offset_bytes),
+        dataclasses.replace(places[1], offset_bytes=places[0].offset_bytes),
+    )
+    wrong = dataclasses.replace(data, clips={**data.clips, "train": tuple(places)})
+    assert len(digests(training_dataset(data, _config(), preprocess), 4)) == 4
+    with pytest.raises(ShardError, match="not the one its index names") as caught, host_errors(wrong.faults):
+        digests(training_dataset(wrong, _config(), preprocess), 4)
+    assert caught.value.reason == "bad_record"
+
+
+def test_a_damaged_record_stops_with_a_shard_error(tmp_path):
+    data = write_shards(tmp_path)
+    place = data.clips["train"][4]
+    content = bytearray(Path(place.shard_path).read_bytes())
+    content[place.offset_bytes + 50] ^= 1
+    Path(place.shard_path).write_bytes(content)
+    with pytest.raises(ShardError, match="corrupted record") as caught, host_errors(data.faults):
+        digests(training_dataset(data, _config(), preprocess), 4)
+    assert caught.value.reason == "checksum"
+
+
+def test_shards_of_another_sample_rate_are_refused(shards):
+    config = _config()
+    geometry = dataclasses.replace(GEOMETRY, sample_rate_hz=1600)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, geometry=geometry))
+    with pytest.raises(ConfigError, match="that of the shards, 800. Received: sample_rate_hz=1600"):
+        training_dataset(shards, config, preprocess)
+
+
+# --- Media files, decoded on the fly
+
+
+@pytest.fixture(scope="module")
+def media_folder(tmp_path_factory):
+    """Class folders of real MP4 files: seven to train on, one of them without sound, and three to test."""
+    folder = tmp_path_factory.mktemp("media")
+    for number in range(10):
+        path = folder / ("train" if number < 7 else "test") / LABELS[number % 3] / f"clip-{number}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        video = np.full((12, 32, 48, 3), 20 * number, np.uint8)
+        times = np.arange(16000) / 16000
+        audio = 0.3 * np.sin(2 * np.pi * 100 * (number + 1) * times, dtype=np.float32)[None]
+        encode_mp4(str(path), video, 12, None if number == 2 else audio, None if number == 2 else 16000)
+    return folder
+
+
+def _media(folder, **changes):
+    config = _config(plain=True, **changes)
+    return open_data(folder, config), config
+
+
+def test_media_files_give_the_same_batches_as_promised_for_shards(media_folder):
+    data, config = _media(media_folder)
+    assert (data.num_train, data.num_test, data.label_names) == (7, 3, LABELS)
+    seen = []
+    for x, y in training_dataset(data, config, preprocess).take(7).as_numpy_iterator():
+        assert x["video"].shape == (4, 4, 8, 12, 3)
+        for row in range(4):
+            number = round((x["video"][row].mean() + 1) * 127.5 / 20)
+            assert y[row].argmax() == number % 3
+            assert x["presence"]["audio"][row] == (number != 2)
+            assert x["audio"][row].any() == (number != 2)
+            seen.append(number)
+    for first in range(0, 28, 7):
+        assert sorted(seen[first : first + 7]) == list(range(7))
+
+
+def test_media_files_resume_at_any_step_byte_for_byte(media_folder):
+    config = _config()
+    data = open_data(media_folder, config)
+    whole = digests(training_dataset(data, config, preprocess), 5)
+    assert digests(training_dataset(data, config, preprocess, start_step=3), 2) == whole[3:]
+
+
+def test_media_files_are_evaluated_in_order(media_folder):
+    data, config = _media(media_folder, test_clips=2)
+    dataset, ids = evaluation_dataset(data, config, preprocess)
+    weights = np.concatenate([weight for _, _, weight in dataset.as_numpy_iterator()])
+    assert [Path(clip_id).name for clip_id in ids[::2]] == [f"clip-{n}.mp4" for n in (9, 7, 8)]
+    assert weights.tolist() == [1] * 6 + [0] * 2
+
+
+def test_a_clip_without_the_only_stream_asked_for_has_no_weight(media_folder):
+    data, config = _media(media_folder, streams=("audio",))
+    dataset, ids = evaluation_dataset(data, config, preprocess, split="train")
+    weights = np.concatenate([weight for _, _, weight in dataset.as_numpy_iterator()])
+    assert [ids[row][-5:] for row in np.flatnonzero(weights[:7] == 0)] == ["2.mp4"]
+
+
+@pytest.fixture
+def damaged_folder(media_folder, tmp_path):
+    """The media folder with one training file cut in half."""
+    for path in sorted(media_folder.rglob("*.mp4")):
+        copy = tmp_path / path.relative_to(media_folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        content = path.read_bytes()
+        copy.write_bytes(content[: len(content) // 2] if path.name == "clip-4.mp4" else content)
+    return tmp_path
+
+
+def test_a_damaged_file_stops_the_run_with_its_name(damaged_folder):
+    data, config = _media(damaged_folder, on_error="raise")
+    with pytest.raises(MediaError) as caught, host_errors(data.faults):
+        digests(training_dataset(data, config, preprocess), 2)
+    assert caught.value.path.endswith("clip-4.mp4")
+    assert caught.value.exit_code == 3
+
+
+def test_a_skipped_file_keeps_its_place_as_a_blank_and_is_written_down(
+    damaged_folder, media_folder, tmp_path
+):
+    log = tmp_path / "faults.jsonl"
+    data, config = _media(damaged_folder, on_error="skip", max_bad_fraction=0.2)
+    clean, _ = _media(media_folder)
+    damaged_batches = training_dataset(data, config, preprocess, faults_path=log).take(4).as_numpy_iterator()
+    clean_batches = training_dataset(clean, config, preprocess).take(4).as_numpy_iterator()
+    num_blank = 0
+    for (x, y), (clean_x, clean_y) in zip(damaged_batches, clean_batches, strict=True):
+        blank = ~(x["presence"]["audio"] | x["presence"]["video"])
+        num_blank += blank.sum()
+        assert not x["video"][blank].any()
+        np.testing.assert_array_equal(y, clean_y)
+        for stream in ("audio", "video"):
+            np.testing.assert_array_equal(x[stream][~blank], clean_x[stream][~blank])
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert 2 <= num_blank <= 3  # 16 positions hold two whole passes over seven clips.
+    assert len(rows) >= num_blank
+    assert {(Path(row["id"]).name, row["outcome"]) for row in rows} == {("clip-4.mp4", "skipped")}
+
+
+def test_too_many_bad_files_stop_the_run_even_when_skipping(damaged_folder):
+    data, config = _media(damaged_folder, on_error="skip", max_bad_fraction=0.1)
+    with pytest.raises(SourceError, match="1 of 7 clips are bad") as caught, host_errors(data.faults):
+        digests(training_dataset(data, config, preprocess), 2)
+    assert caught.value.reason == "too_many_faults"
+
+
+def test_a_restart_near_the_end_of_a_pass_allows_the_same_share(damaged_folder):
+    data, config = _media(damaged_folder, on_error="skip", max_bad_fraction=0.2)
+    assert len(digests(training_dataset(data, config, preprocess, start_step=1), 2)) == 2
+
+
+def test_other_classes_than_the_models_are_refused(media_folder, shards):
+    assert open_data(media_folder, _config(), label_names=LABELS).label_names == LABELS
+    with pytest.raises(SourceError, match="horn"):
+        open_data(media_folder, _config(), label_names=("bell", "drum"))
+
+
+def test_several_labels_ask_for_a_multi_label_model(media_folder):
+    rows = ["path,label,split", "train/bell/clip-0.mp4,bell;drum,train", "train/drum/clip-1.mp4,drum,test"]
+    path = media_folder / "labels.csv"
+    path.write_text("\n".join(rows) + "\n")
+    config = _config(plain=True)
+    with pytest.raises(ConfigError, match="`model.multi_label` must be true"):
+        open_data(path, config)
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, multi_label=True))
+    data = open_data(path, config)
+    _, y, _ = next(iter(evaluation_dataset(data, config, preprocess, split="train")[0]))
+    assert y[0].numpy().tolist() == [1, 1]
+
+
+# --- Packed media
+
+
+@pytest.fixture(scope="module")
+def packed_folder(media_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "shards"
+    prepare(media_folder, folder, sample_rate_hz=RATE_HZ, num_workers=1)
+    return folder
+
+
+def test_packed_and_unpacked_clips_give_the_same_examples(media_folder, packed_folder):
+    data, config = _media(media_folder)
+    packed = open_data(packed_folder, config, label_names=LABELS)
+    assert (packed.num_train, packed.num_test, packed.label_names) == (7, 3, LABELS)
+    for split in ("train", "test"):
+        direct, shards = _by_id(data, config, split), _by_id(packed, config, split)
+        assert sorted(direct) == sorted(shards)
+        for clip_id, (x, y) in direct.items():
+            shard_x, shard_y = shards[clip_id]
+            np.testing.assert_array_equal(y, shard_y)
+            assert x["presence"] == shard_x["presence"]
+            np.testing.assert_allclose(x["video"], shard_x["video"], atol=0.06)
+            assert np.abs(x["audio"] - shard_x["audio"]).mean() < 0.02
+
+
+def _by_id(data, config, split):
+    dataset, ids = evaluation_dataset(data, config, preprocess, split=split)
+    examples = [(x, y) for x, y, weight in dataset.unbatch().as_numpy_iterator() if weight]
+    return dict(zip(ids, examples, strict=True))
+
+
+def test_packed_clips_resume_at_any_step_byte_for_byte(packed_folder):
+    data = open_data(packed_folder, _config())
+    whole = digests(training_dataset(data, _config(), preprocess), 5)
+    assert digests(training_dataset(data, _config(), preprocess, start_step=3), 2) == whole[3:]
+
+
+def test_a_shard_damaged_after_it_was_opened_is_named(packed_folder, tmp_path):
+    folder = tmp_path / "shards"
+    shutil.copytree(packed_folder, folder)
+    data = open_data(folder, _config())
+    place = data.clips["train"][4]
+    content = bytearray(Path(place.shard_path).read_bytes())
+    content[place.offset_bytes + 50] ^= 1
+    Path(place.shard_path).write_bytes(content)
+    with pytest.raises(ShardError, match=place.id) as caught, host_errors(data.faults):
+        digests(training_dataset(data, _config(), preprocess), 4)
+    assert (caught.value.path, caught.value.reason) == (place.shard_path, "checksum")
+
+
+def test_shards_with_other_classes_than_the_models_are_refused(packed_folder):
+    assert open_data(packed_folder, _config(), label_names=LABELS).num_test == 3
+    with pytest.raises(
+        ShardError, match=r"Expected: \['bell', 'drum'\]. Received: \['bell', 'drum', 'horn'\]"
+    ):
+        open_data(packed_folder, _config(), label_names=("bell", "drum"))

@@ -1,0 +1,196 @@
+import dataclasses
+import importlib.util
+import json
+import shutil
+import sys
+from io import StringIO
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, ShardError, TrainingError
+from zorro_keras.applications.training.backend import (
+    CACHE_VARIABLE,
+    compilation_cache_folder,
+    prepare_backend,
+)
+from zorro_keras.applications.training.config import TrainingConfig, apply_overrides
+from zorro_keras.applications.training.fit import steps_per_epoch, train
+from zorro_keras.applications.training.labels import with_checked_labels
+from zorro_keras.applications.training.run import open_run
+from zorro_keras.applications.training.task import named_config, task_module
+
+tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def toy():
+    spec = importlib.util.spec_from_file_location("toy_task", Path(__file__).with_name("toy_task.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["toy_task"] = module
+    spec.loader.exec_module(module)
+    before = set(sys.modules)
+    module.install(module)
+    yield module
+    for name in [*(set(sys.modules) - before), "toy_task"]:
+        if "toy" in name:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def finished(toy, tmp_path_factory):
+    """A run of two epochs, its configuration and its summary."""
+    run = tmp_path_factory.mktemp("finished")
+    config = apply_overrides(toy.Config(), ["training.epochs=2", "training.label_smoothing=0.1"])
+    return run, config, train("toy", config, "points-1", str(run), console=quiet())
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    run, config, _ = finished
+    shutil.copytree(run, tmp_path / "run")
+    return tmp_path / "run", config
+
+
+def quiet():
+    return Console(file=StringIO(), width=200)
+
+
+def test_a_run_leaves_everything_the_next_command_needs(finished):
+    run, config, summary = finished
+    names = {path.name for path in run.iterdir()}
+    assert {"config.json", "checkpoints", "log.jsonl", "tensorboard", "preset"} <= names
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 6), (2, 12)]
+    assert {"loss", "accuracy", "val_loss", "val_exact_accuracy", "learning_rate"} <= set(rows[1]["metrics"])
+    assert rows[1]["metrics"]["val_exact_accuracy"] == pytest.approx(rows[1]["metrics"]["val_accuracy"])
+    assert summary["steps"] == 12 and summary["metrics"] == rows[1]["metrics"]
+
+
+def test_tensorboard_finds_every_metric_at_its_step(finished):
+    run, _, summary = finished
+    values = {}
+    for file in (run / "tensorboard").iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                assert value.metadata.plugin_data.plugin_name == "scalars"
+                values[value.tag, event.step] = tf.make_ndarray(value.tensor).item()
+    for name, number in summary["metrics"].items():
+        assert values[name, 12] == pytest.approx(number)
+
+
+def test_a_finished_run_is_not_trained_again(copied):
+    run, config = copied
+    before = {path: path.read_bytes() for path in run.glob("checkpoints/*/*")}
+    summary = train("toy", config, "points-1", str(run), console=quiet())
+    assert summary["resumed_from_epoch"] == 2
+    assert {path: path.read_bytes() for path in run.glob("checkpoints/*/*")} == before
+
+
+def test_other_data_settings_or_backend_are_refused_by_name(copied):
+    run, config = copied
+    with pytest.raises(CheckpointError, match=r"data.fingerprint: points-1 -> points-2") as raised:
+        train("toy", config, "points-2", str(run), console=quiet())
+    assert raised.value.reason == "changed_data"
+    other = apply_overrides(config, ["training.seed=5"])
+    with pytest.raises(ConfigError, match="config.training.seed: 0 -> 5"):
+        train("toy", other, "points-1", str(run), console=quiet())
+    about = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**about, "backend": "abacus"}))
+    with pytest.raises(ConfigError, match="backend: abacus -> "):
+        train("toy", config, "points-1", str(run), console=quiet())
+
+
+def test_what_only_changes_the_speed_may_change(copied):
+    run, config = copied
+    train("toy", apply_overrides(config, ["data.num_workers=3"]), "points-1", str(run), console=quiet())
+
+
+def test_no_resume_refuses_a_folder_that_holds_a_run(copied):
+    run, config = copied
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train("toy", config, "points-1", str(run), resume=False, console=quiet())
+
+
+def test_an_opened_run_answers_like_the_trained_model(finished, toy):
+    run, config, summary = finished
+    opened = open_run(run)
+    assert opened.task_name == "toy" and opened.config == config and opened.label_names == toy.CLASSES
+    dataset, _ = toy.evaluation_dataset(None, config, None)
+    (x, y, weight) = next(dataset.as_numpy_iterator())
+    logits = opened.task.predict(x, verbose=0)["logits"]
+    accuracy = toy.epoch_metrics({"logits": logits}, y, weight)["exact_accuracy"]
+    assert accuracy == pytest.approx(summary["metrics"]["val_exact_accuracy"])
+    assert opened.history[-1]["step"] == 12
+
+
+def test_opening_what_is_no_run_or_has_no_weights_says_so(copied, tmp_path):
+    with pytest.raises(ConfigError, match="holds no run"):
+        open_run(tmp_path)
+    run, _ = copied
+    shutil.rmtree(run / "checkpoints")
+    shutil.rmtree(run / "preset")
+    with pytest.raises(CheckpointError, match="no checkpoint yet"):
+        open_run(run)
+
+
+def test_steps_per_epoch_is_one_pass_unless_it_is_set():
+    assert steps_per_epoch(TrainingConfig(batch_size=8), 53) == 6
+    assert steps_per_epoch(TrainingConfig(batch_size=8, steps_per_epoch=9), 53) == 9
+    with pytest.raises(ConfigError, match="at most the number of training examples, 53"):
+        steps_per_epoch(TrainingConfig(batch_size=54), 53)
+    with pytest.raises(ConfigError, match="`training.steps_per_execution` must divide"):
+        steps_per_epoch(TrainingConfig(batch_size=8, steps_per_execution=4), 53)
+
+
+@pytest.mark.parametrize("bad", [np.nan, 1.5, -0.1])
+def test_labels_outside_zero_and_one_are_caught_on_the_host(bad):
+    y = np.eye(3, dtype="float32")
+    good = tf.data.Dataset.from_tensors((y, y))
+    checked = next(with_checked_labels(good, 3, smoothing=0.3).as_numpy_iterator())[1]
+    np.testing.assert_allclose(checked, 0.7 * y + 0.1, rtol=1e-6)
+    y = np.where(y == 1, np.float32(bad), y)
+    spoiled = with_checked_labels(tf.data.Dataset.from_tensors((y, y)), 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[bad_label\] Labels must lie within"):
+        next(spoiled.as_numpy_iterator())
+
+
+def test_labels_of_another_width_or_type_are_refused():
+    for y in (np.eye(4, dtype="float32"), np.eye(3, dtype="int32"), np.zeros(3, "float32")):
+        with pytest.raises(TrainingError, match=r"Labels must be float \(B, 3\). Received"):
+            with_checked_labels(tf.data.Dataset.from_tensors((y, y)), 3)
+
+
+def test_an_unknown_task_or_configuration_names_the_nearest(toy):
+    with pytest.raises(ConfigError, match="Did you mean `audio_visual_classification`"):
+        task_module("audio_visual_clasification", "config")
+    with pytest.raises(ConfigError, match="has no configuration `tinny`. Did you mean `tiny`"):
+        named_config("toy", "tinny")
+    assert dataclasses.is_dataclass(named_config("toy", "tiny"))
+
+
+def test_the_compilation_cache_has_a_place_of_its_own_that_can_be_moved(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    assert compilation_cache_folder() == tmp_path / "zorro_keras" / "jax"
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "elsewhere"))
+    assert compilation_cache_folder() == tmp_path / "elsewhere" / "jax"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="is about the JAX backend")
+def test_jax_keeps_the_accelerators_and_its_compiled_programs():
+    import jax
+
+    prepare_backend()
+    assert jax.config.jax_compilation_cache_dir is not None
+    assert tf.config.get_visible_devices("GPU") == []
+
+
+def test_a_bad_label_in_the_middle_of_training_is_named(toy, tmp_path):
+    config = apply_overrides(toy.Config(), ["training.epochs=1", "data.bad_step=2", "data.in_labels=true"])
+    with pytest.raises(ShardError, match="Labels must lie within"):
+        train("toy", config, "points-1", str(tmp_path / "run"), console=quiet())

@@ -1,0 +1,122 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from zorro_keras.applications.training.callbacks import averaged_weights
+from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.optimizer import build_optimizer, decays, learning_rate_schedule
+
+# Keras hands its variables to numpy in a way that numpy 2 calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def arrays(variables):
+    return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
+
+
+def compiled_model(steps_per_execution=1, **settings):
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((5,)),
+        keras.layers.Dense(7),
+        keras.layers.LayerNormalization(),
+        keras.layers.Dense(3),
+    ]
+    model = keras.Sequential(layers)
+    optimizer = build_optimizer(model, TrainingConfig(weight_decay=0.1, **settings), total_steps=20)
+    loss = keras.losses.MeanSquaredError()
+    model.compile(optimizer=optimizer, loss=loss, steps_per_execution=steps_per_execution)
+    return model
+
+
+def batches(num, bad=None, value=math.nan, in_labels=False):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(num * 2, 5)).astype("float32"), rng.normal(size=(num * 2, 3)).astype("float32")
+    if bad is not None:
+        (y if in_labels else x)[2 * bad, 1] = value
+    return x, y
+
+
+@pytest.mark.parametrize(
+    ("momentum", "value", "in_labels"), [(None, math.nan, False), (0.9, math.inf, False), (0.9, 3e38, True)]
+)
+def test_a_non_finite_step_and_all_after_it_change_nothing(momentum, value, in_labels):
+    stopped, shorter = (compiled_model(ema_momentum=momentum) for _ in range(2))
+    x, y = batches(5, bad=3, value=value, in_labels=in_labels)
+    stopped.fit(x, y, batch_size=2, shuffle=False, verbose=0)
+    shorter.fit(x[:6], y[:6], batch_size=2, shuffle=False, verbose=0)
+    assert int(arrays([stopped.optimizer.halted])[0]) == 1
+    assert int(arrays([shorter.optimizer.halted])[0]) == 0
+    assert int(arrays([stopped.optimizer.iterations])[0]) == 3
+    states = [arrays(model.trainable_variables + model.optimizer.variables) for model in (stopped, shorter)]
+    different = [
+        variable.path
+        for variable, one, other in zip(
+            stopped.trainable_variables + stopped.optimizer.variables, *states, strict=True
+        )
+        if not np.array_equal(one, other)
+    ]
+    assert [path.split("/")[-1] for path in different] == ["halted"]
+
+
+def test_several_steps_per_execution_stop_at_the_same_step():
+    model = compiled_model(steps_per_execution=2)
+    x, y = batches(6, bad=3)
+    model.fit(x, y, batch_size=2, shuffle=False, verbose=0)
+    assert int(arrays([model.optimizer.iterations])[0]) == 3
+
+
+def test_the_guard_changes_no_finite_step():
+    guarded, plain = compiled_model(), compiled_model()
+    optimizer = keras.optimizers.AdamW(
+        learning_rate_schedule(TrainingConfig(), 20), weight_decay=0.1, global_clipnorm=1.0
+    )
+    optimizer.exclude_from_weight_decay(var_list=[v for v in plain.trainable_variables if not decays(v)])
+    plain.compile(optimizer=optimizer, loss=keras.losses.MeanSquaredError())
+    x, y = batches(5)
+    for model in (guarded, plain):
+        model.fit(x, y, batch_size=2, shuffle=False, verbose=0)
+    for one, other in zip(arrays(guarded.weights), arrays(plain.weights), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+def test_weight_decay_spares_everything_but_kernels():
+    model = compiled_model()
+    for variable in model.trainable_variables:
+        variable.assign(variable + 1.0)
+    before = arrays(model.trainable_variables)
+    model.compile(optimizer=model.optimizer, loss=lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred))
+    model.train_on_batch(*batches(1))  # no gradient: decay alone moves a weight
+    shrunk = [
+        variable.name
+        for variable, old, new in zip(
+            model.trainable_variables, before, arrays(model.trainable_variables), strict=True
+        )
+        if not np.array_equal(old, new)
+    ]
+    assert shrunk == ["kernel", "kernel"] and len(before) == 6
+
+
+def test_the_schedule_warms_up_to_the_peak_and_ends_at_zero():
+    config = TrainingConfig(learning_rate=0.5, warmup_fraction=0.25)
+    schedule = learning_rate_schedule(config, 40)
+    rates = [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(41)]
+    assert 0 < rates[0] < 0.06 and max(rates) == pytest.approx(0.5) and rates.index(max(rates)) == 10
+    assert rates[25] == pytest.approx(0.25) and rates[40] == pytest.approx(0.0, abs=1e-7)
+    flat = learning_rate_schedule(TrainingConfig(learning_rate=0.5, warmup_fraction=0.0), 40)
+    assert float(keras.ops.convert_to_numpy(flat(0))) == pytest.approx(0.5)
+
+
+def test_averaged_weights_stand_in_for_a_while_and_the_weights_come_back():
+    model = compiled_model(ema_momentum=0.5)
+    x, y = batches(4)
+    model.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    weights, averages = arrays(model.trainable_variables), arrays(model.optimizer.averages())
+    with averaged_weights(model):
+        inside = arrays(model.trainable_variables)
+    assert not all(np.array_equal(one, other) for one, other in zip(inside, weights, strict=True))
+    for one, other in zip(inside + arrays(model.trainable_variables), averages + weights, strict=True):
+        np.testing.assert_array_equal(one, other)

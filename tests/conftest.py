@@ -1,0 +1,96 @@
+"""What every test shares: the backend, fixed seeds, and skips where an optional package is absent."""
+
+import importlib.util
+import os
+import random
+import sys
+import zlib
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if os.environ["KERAS_BACKEND"] == "torch":
+    import torch  # noqa: F401  (TensorFlow loaded first makes the process crash)
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+APPLICATION_TESTS = Path(__file__).parent / "applications"
+OPTIONAL_PACKAGES = {"tensorflow": "tensorflow", "tfio": "tensorflow_io", "torch": "torch"}  # marker: module
+MISSING_MARKERS = {
+    name for name, module in OPTIONAL_PACKAGES.items() if importlib.util.find_spec(module) is None
+}
+NO_TENSORFLOW = "tensorflow is not installed"
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    absent = ", ".join(sorted(MISSING_MARKERS)) or "none"
+    return f"keras backend: {os.environ['KERAS_BACKEND']}; optional packages absent: {absent}"
+
+
+@pytest.fixture(autouse=True)
+def seeds_from_the_test_name(request: pytest.FixtureRequest) -> None:
+    """Seed every generator, so that a test sees the same numbers alone, in any order and on any worker.
+
+    Keras (which is slow to import) is left alone until a test module has imported it: its own default seed is
+    drawn from Python's generator.
+    """
+    seed = zlib.crc32(request.node.nodeid.encode()) % 2**31
+    random.seed(seed)
+    np.random.seed(seed)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(seed)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MISSING_MARKERS & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.skip(reason=f"{OPTIONAL_PACKAGES[name]} is not installed"))
+
+
+def needs_absent_tensorflow(path: Path, error: BaseException | None) -> bool:
+    """Whether `error` only says that an application test met the absence of TensorFlow.
+
+    `applications/` may use TensorFlow anywhere, so its tests skip where it is absent. The library may not:
+    there the same error is a failure.
+    """
+    if "tensorflow" not in MISSING_MARKERS or not path.is_relative_to(APPLICATION_TESTS):
+        return False
+    while error is not None:
+        if isinstance(error, ImportError) and "tensorflow" in f"{error.name} {error}":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report = yield
+    if report.failed and needs_absent_tensorflow(collector.path, report.call.excinfo.value):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: {NO_TENSORFLOW}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item):
+    return (yield from skip_where_tensorflow_is_absent(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item):
+    return (yield from skip_where_tensorflow_is_absent(item))
+
+
+def skip_where_tensorflow_is_absent(item: pytest.Item):
+    try:
+        return (yield)
+    except Exception as error:
+        if needs_absent_tensorflow(item.path, error):
+            pytest.skip(NO_TENSORFLOW)
+        raise

@@ -1,0 +1,145 @@
+import keras
+import numpy as np
+import pytest
+
+from tests.backend import array, compiled, gradients
+from zorro_keras.layers import Attention
+from zorro_keras.layers.attention import attend
+from zorro_keras.routing import ReadPlan, Routing, TokenLayout
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def numpy_attention(query, key, value, mask):
+    """Section 3.2.1 of arXiv 1706.03762, one example, head and query at a time."""
+    result = np.zeros((*query.shape[:3], value.shape[-1]))
+    for b, t, n in np.ndindex(query.shape[:3]):
+        logits = key[b, :, n] @ query[b, t, n].astype("float64") / np.sqrt(query.shape[-1])
+        seen = mask[b, t]
+        if seen.any():
+            weights = np.exp(logits[seen] - logits[seen].max())
+            result[b, t, n] = weights / weights.sum() @ value[b, seen, n]
+    return result
+
+
+def test_attention_is_the_papers_equation_with_blind_queries_at_zero():
+    query, key, value = normal(2, 5, 3, 7), normal(2, 11, 3, 7, seed=1), normal(2, 11, 3, 13, seed=2)
+    mask = np.random.default_rng(3).random((2, 5, 11)) < 0.4
+    mask[0, 2] = False
+    np.testing.assert_allclose(
+        array(attend(query, key, value, mask)), numpy_attention(query, key, value, mask), atol=2e-6
+    )
+    everything = np.ones_like(mask)
+    np.testing.assert_allclose(
+        array(attend(query, key, value)), numpy_attention(query, key, value, everything), atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.5])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_blind_query_gets_exactly_zero_under_every_dropout_and_dtype(dtype, dropout_rate, training):
+    query, key, value = (keras.ops.cast(normal(1, 3, 2, 4, seed=i), dtype) for i in range(3))
+    dropout = keras.layers.Dropout(dropout_rate, seed=0) if dropout_rate else None
+    mask = np.array([[[True, True, False], [False, False, False], [True, False, False]]])
+    result = array(attend(query, key, value, mask, dropout and (lambda w: dropout(w, training=training))))
+    assert (result[:, 1] == 0).all()
+    assert np.isfinite(result).all()
+    if not training:
+        assert (result[:, [0, 2]] != 0).any()
+
+
+def test_a_blind_query_sends_no_gradient():
+    mask = np.array([[[True, True], [False, False]]])
+
+    def total(query, key, value):
+        return keras.ops.sum(attend(query, key, value, mask) ** 2)
+
+    query, key, value = gradients(
+        total, normal(1, 2, 1, 3), normal(1, 2, 1, 3, seed=1), normal(1, 2, 1, 3, seed=2)
+    )
+    assert np.isfinite(query).all() and np.isfinite(key).all()
+    assert (query[:, 1] == 0).all() and (query[:, 0] != 0).any()
+    assert (value != 0).any()
+
+
+ROUTINGS = {
+    "zorro": Routing.zorro(["audio", "video"]),
+    "bottleneck": Routing.bottleneck(["audio", "video"]),
+    "early": Routing.early(["audio", "video", "fusion"]),
+    "with a gap": Routing({"audio": ["audio", "fusion"], "video": ["video"], "fusion": ["fusion"]}),
+}
+
+
+@pytest.mark.parametrize("name", ROUTINGS)
+def test_structured_attention_equals_the_dense_mask(name):
+    layout = TokenLayout({"audio": 3, "video": 4, "fusion": 2})
+    plan = ReadPlan(ROUTINGS[name], layout, layout)
+    attention, tokens = Attention(num_heads=2, head_dim=3), normal(2, layout.total, 6)
+    attention.build(tokens.shape)
+    structured = compiled(lambda x: attention(x, plan=plan))(tokens)
+    dense = compiled(lambda x: attention(x, attention_mask=plan.mask[None]))(tokens)
+    np.testing.assert_allclose(array(structured), array(dense), atol=1e-6)
+
+
+def test_structured_gradients_equal_the_dense_masks():
+    layout = TokenLayout({"audio": 5, "video": 7, "fusion": 2})
+    plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout)
+    attention, tokens = Attention(num_heads=2, head_dim=3), normal(3, layout.total, 6)
+    weight = normal(3, layout.total, 6, seed=1)
+    attention.build(tokens.shape)
+    (structured,) = gradients(lambda x: keras.ops.sum(attention(x, plan=plan) * weight), tokens)
+    (dense,) = gradients(
+        lambda x: keras.ops.sum(attention(x, attention_mask=plan.mask[None]) * weight), tokens
+    )
+    np.testing.assert_allclose(structured, dense, atol=1e-5)
+    assert np.abs(dense).max() > 0.01
+
+
+def test_padded_keys_are_as_if_they_were_not_there():
+    layout = TokenLayout({"audio": 5, "fusion": 2})
+    plan = ReadPlan(Routing.zorro(["audio"]), layout, layout, padded=["audio"])
+    attention, tokens = Attention(num_heads=2, head_dim=3), normal(2, 7, 6)
+    mask = np.ones((2, 1, 7), bool)
+    mask[:, :, 3:5] = False
+    padded = array(attention(tokens, plan=plan, attention_mask=mask))
+    short = TokenLayout({"audio": 3, "fusion": 2})
+    kept = tokens[:, [0, 1, 2, 5, 6]]
+    alone = array(attention(kept, plan=ReadPlan(Routing.zorro(["audio"]), short, short)))
+    np.testing.assert_allclose(padded[:, [0, 1, 2, 5, 6]], alone, atol=1e-6)
+
+
+def test_widths_of_query_context_values_and_result_are_free():
+    attention = Attention(num_heads=3, head_dim=5, value_dim=7, output_dim=11)
+    result = attention(normal(2, 4, 13), normal(2, 6, 17))
+    assert tuple(result.shape) == (2, 4, 11)
+    shapes = {w.path.split("/")[-2]: tuple(w.shape) for w in attention.weights if w.name == "kernel"}
+    assert shapes == {"query": (13, 15), "key": (17, 15), "value": (17, 21), "output": (21, 11)}
+
+
+def test_remembered_keys_and_values_are_read_like_tokens():
+    attention, tokens = Attention(num_heads=2, head_dim=3), normal(2, 7, 6)
+    whole = array(attention(tokens))
+    memory = attention.keys_and_values(keras.ops.convert_to_tensor(tokens[:, :4]))
+    late = array(attention(tokens[:, 4:], memory=memory))
+    np.testing.assert_allclose(late, whole[:, 4:], atol=1e-6)
+    assert np.abs(late - array(attention(tokens[:, 4:]))).max() > 1e-3
+
+
+def test_other_streams_may_hold_infinities():
+    layout = TokenLayout({"audio": 2, "video": 3})
+    plan = ReadPlan(Routing.late(layout), layout, layout)
+    attention, tokens = Attention(num_heads=2, head_dim=3), normal(1, 5, 6)
+    clean = array(attention(tokens, plan=plan))
+    tokens[:, 2:] = [[np.inf], [np.nan], [-np.inf]]
+    broken = array(attention(tokens, plan=plan))
+    assert (broken[:, :2] == clean[:, :2]).all()
+    assert not np.isfinite(broken[:, 2:]).any()
+
+
+@pytest.mark.parametrize("argument", ["num_heads", "head_dim"])
+def test_sizes_must_be_positive(argument):
+    with pytest.raises(ValueError, match=f"`{argument}` must be positive. Received: {argument}=0"):
+        Attention(**{"num_heads": 1, "head_dim": 1, argument: 0})

@@ -1,0 +1,135 @@
+"""What a README shows works: its Python runs, and its commands are understood."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from zorro_keras.applications import cli
+from zorro_keras.applications.training.config import apply_overrides
+from zorro_keras.applications.training.task import named_config
+
+ROOT = Path(__file__).parents[1]
+READMES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "applications").glob("*/README.md"))]
+FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON, SHELL = {"python", "py"}, {"bash", "console", "sh", "shell"}
+
+
+def blocks(text: str, languages: set[str]) -> list[tuple[int, str]]:
+    """Line number of its first line, and text, of every fenced block in one of `languages`."""
+    found = [match for match in FENCE.finditer(text) if match["language"] in languages]
+    return [(text.count("\n", 0, match.start("text")) + 1, match["text"]) for match in found]
+
+
+def python_program(text: str) -> str:
+    """All Python blocks as one program whose line numbers are the README's, for readable tracebacks."""
+    program = [""] * text.count("\n")
+    for line, block in blocks(text, PYTHON):
+        program[line - 1 : line - 1 + block.count("\n")] = block.splitlines()
+    return "\n".join(program)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of every shell command, without prompts, comments and variables set in front."""
+    found = []
+    for _, block in blocks(text, SHELL):
+        for line in block.replace("\\\n", " ").splitlines():
+            for command in re.split(r"&&|;", line.strip().removeprefix("$ ")):
+                words = shlex.split(command, comments=True)
+                while words and re.fullmatch(r"\w+=.*", words[0]):
+                    words.pop(0)
+                found += [words] if words else []
+    return found
+
+
+def documented(program: str) -> list:
+    """Every use of `program` in a README, as test parameters that say where it stands."""
+    found = {
+        shlex.join(words): words
+        for path in READMES
+        if path.is_file()
+        for words in commands(path.read_text(encoding="utf-8"))
+        if Path(words[0]).name == program
+    }
+    return [pytest.param(words[1:], id=text) for text, words in found.items()]
+
+
+def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_python_of_a_readme_runs(path: Path, tmp_path: Path):
+    program = python_program(path.read_text(encoding="utf-8"))
+    if not program.strip():
+        return
+    script = tmp_path / path.name
+    script.write_text(program, encoding="utf-8")
+    result = run([sys.executable, script.name], tmp_path)
+    assert result.returncode == 0, result.stderr[-4000:]
+
+
+@pytest.mark.parametrize("words", documented("zorro-keras"))
+def test_a_documented_command_is_understood(words: list[str], monkeypatch: pytest.MonkeyPatch):
+    understood = []
+    for kind in cli.COMMANDS:
+        monkeypatch.setattr(kind, "run", lambda command: understood.append(command) or 0)
+    monkeypatch.setattr(cli, "set_backend", lambda backend: None)
+    assert cli.main(words) == 0
+    (command,) = understood
+    if isinstance(command, cli.Train):
+        apply_overrides(named_config(command.task, command.config), command.overrides)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("words", documented("make"))
+def test_a_documented_make_target_exists(words: list[str]):
+    result = run(["make", "--dry-run", *words], ROOT)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("words", documented("pip"))
+def test_a_documented_extra_exists(words: list[str]):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for wanted in re.findall(r"(?:\.|zorro-keras)\[([\w,-]+)\]", " ".join(words)):
+        assert set(wanted.split(",")) <= set(project["optional-dependencies"])
+
+
+SAMPLE = """
+Text.
+
+```python
+x = 1
+```
+
+```bash
+$ KERAS_BACKEND=tensorflow make demo   # eight minutes
+zorro-keras train task \\
+    --config tiny && zorro-keras evaluate runs/first
+```
+
+```python
+raise ValueError(x)
+```
+"""
+
+
+def test_blocks_keep_their_place_and_commands_lose_their_decoration(tmp_path: Path):
+    assert commands(SAMPLE) == [
+        ["make", "demo"],
+        ["zorro-keras", "train", "task", "--config", "tiny"],
+        ["zorro-keras", "evaluate", "runs/first"],
+    ]
+    script = tmp_path / "README.md"
+    script.write_text(python_program(SAMPLE), encoding="utf-8")
+    result = run([sys.executable, script.name], tmp_path)
+    assert result.returncode == 1
+    line = SAMPLE.splitlines().index("raise ValueError(x)") + 1
+    assert f"line {line}" in result.stderr and "ValueError: 1" in result.stderr

@@ -1,0 +1,46 @@
+"""A trained array that is its own input: fusion tokens, latents, read-out and output queries."""
+
+import keras
+from keras import ops
+
+from zorro_keras.layers.initializers import learned_array
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class LearnedArray(keras.layers.Layer):
+    """Learned vectors `(length, dim)`, given to every example of a batch.
+
+    Args:
+        length: int, number of vectors.
+        dim: int, channels of each.
+        stddev: float, of the truncated normal that they start from.
+
+    Call arguments:
+        like: tensor `(B, ...)` of which only the batch size is used.
+
+    Returns:
+        Tensor `(B, length, dim)`.
+    """
+
+    def __init__(self, length, dim, stddev=0.02, **kwargs):
+        super().__init__(**kwargs)
+        if length < 1 or dim < 1:
+            raise ValueError(f"`length` and `dim` must be positive. Received: length={length}, dim={dim}")
+        self.length = length
+        self.dim = dim
+        self.stddev = stddev
+
+    def build(self, like_shape):
+        self.array = self.add_weight(
+            name="array", shape=(self.length, self.dim), initializer=learned_array(self.stddev)
+        )
+
+    def call(self, like):
+        array = ops.cast(self.array, self.compute_dtype)[None]
+        return ops.broadcast_to(array, (ops.shape(like)[0], self.length, self.dim))
+
+    def compute_output_spec(self, like):
+        return keras.KerasTensor((like.shape[0], self.length, self.dim), dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "length": self.length, "dim": self.dim, "stddev": self.stddev}

@@ -1,0 +1,138 @@
+"""The pre-norm transformer block, over one stream or over many routed ones."""
+
+import keras
+
+from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.mlp import MLP
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class TransformerBlock(keras.layers.Layer):
+    """Attention and MLP, each normalised before and added after.
+
+    Norms, projections and MLP treat every token alone, so tokens mix only along the plan of reads.
+
+    Args:
+        num_heads: int, heads of the attention; must divide the channels of the tokens.
+        mlp_dim: int, channels inside the MLP.
+        activation: name or callable inside the MLP.
+        epsilon: float, added to the variance in both norms.
+        dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
+        stochastic_depth_rate: float in [0, 1), probability to skip a branch for a whole example.
+        remat: bool, whether training recomputes the branches in the backward pass instead of keeping their
+            intermediate results: less memory, about a third more time.
+        seed: int, seed of the dropouts.
+
+    Call arguments:
+        tokens: float tensor `(B, T, D)`.
+        plan: `ReadPlan` of T queries and M + T keys; `None` lets all tokens read all.
+        attention_mask: bool tensor `(B, 1, M + T)`, True = may be read.
+        memory: keys and values of M tokens computed before, see `Attention`.
+
+    Returns:
+        Tensor `(B, T, D)`.
+
+    Reference:
+        ViT, arXiv 2010.11929, section 3.1; stochastic depth, arXiv 1603.09382.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        mlp_dim,
+        activation="gelu",
+        epsilon=1e-6,
+        dropout_rate=0.0,
+        stochastic_depth_rate=0.0,
+        remat=False,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.mlp_dim = mlp_dim
+        self.activation = keras.activations.get(activation)
+        self.epsilon = epsilon
+        self.dropout_rate = dropout_rate
+        self.stochastic_depth_rate = stochastic_depth_rate
+        self.remat = remat
+        self.seed = seed
+
+    def build(self, tokens_shape):
+        hidden_dim = tokens_shape[-1]
+        if hidden_dim % self.num_heads:
+            raise ValueError(
+                "`num_heads` must divide the channels of the tokens. "
+                f"Received: num_heads={self.num_heads}, channels={hidden_dim}"
+            )
+        policy = self.dtype_policy
+        self.attention_norm = keras.layers.LayerNormalization(
+            epsilon=self.epsilon, dtype=policy, name="attention_norm"
+        )
+        self.attention = Attention(
+            self.num_heads, hidden_dim // self.num_heads, dtype=policy, name="attention"
+        )
+        self.mlp_norm = keras.layers.LayerNormalization(epsilon=self.epsilon, dtype=policy, name="mlp_norm")
+        self.mlp = MLP(self.mlp_dim, self.activation, dtype=policy, name="mlp")
+        self.dropouts = [self._dropouts(branch) for branch in range(2)]
+        for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
+            layer.build(tokens_shape)
+
+    def call(self, tokens, plan=None, attention_mask=None, memory=None, training=None):
+        def read(tokens):
+            return self._read(tokens, plan, attention_mask, memory)[0]
+
+        def think(tokens):
+            return self.mlp(self.mlp_norm(tokens))
+
+        if self.remat and training:
+            read, think = keras.remat(read), keras.remat(think)
+        tokens = tokens + self._drop(read(tokens), 0, training)
+        return tokens + self._drop(think(tokens), 1, training)
+
+    def step(self, tokens, plan=None, attention_mask=None, memory=None):
+        """Returns the tokens `(B, T, D)` as `call` does, and the keys and values that they were read by."""
+        read, memory = self._read(tokens, plan, attention_mask, memory)
+        tokens = tokens + read
+        return tokens + self.mlp(self.mlp_norm(tokens)), memory
+
+    def _read(self, tokens, plan, attention_mask, memory):
+        normed = self.attention_norm(tokens)
+        key, value = self.attention.keys_and_values(normed, memory)
+        return self.attention.read(normed, key, value, plan, attention_mask), (key, value)
+
+    def _dropouts(self, branch):
+        rates = {"dropout": (self.dropout_rate, None), "skip": (self.stochastic_depth_rate, (None, 1, 1))}
+        layers = []
+        for offset, (name, (rate, noise_shape)) in enumerate(rates.items()):
+            if rate:
+                seed = self.seed + 2 * branch + offset
+                layers.append(
+                    keras.layers.Dropout(
+                        rate, noise_shape, seed, name=f"{name}_{branch}", dtype=self.dtype_policy
+                    )
+                )
+                layers[-1].build(())
+        return layers
+
+    def _drop(self, x, branch, training):
+        # Outside of what remat repeats, so that every seed is drawn once a step.
+        for dropout in self.dropouts[branch]:
+            x = dropout(x, training=training)
+        return x
+
+    def compute_output_spec(self, tokens, *args, **kwargs):
+        return keras.KerasTensor(tokens.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "mlp_dim": self.mlp_dim,
+            "activation": keras.activations.serialize(self.activation),
+            "epsilon": self.epsilon,
+            "dropout_rate": self.dropout_rate,
+            "stochastic_depth_rate": self.stochastic_depth_rate,
+            "remat": self.remat,
+            "seed": self.seed,
+        }

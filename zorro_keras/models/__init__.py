@@ -1,0 +1,6 @@
+"""Backbones: from streams to features."""
+
+from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.zorro_vit import ZorroViTBackbone
+
+__all__ = ["AnyStreams", "ZorroViTBackbone"]

@@ -1,0 +1,20 @@
+"""A functional model that also answers to any subset of its inputs."""
+
+import keras
+
+
+class AnyStreams:
+    """Mixin for functional models of streams.
+
+    The graph over all streams is what `summary` and `plot_model` show. A call runs the model's `answer`
+    instead, so that a stream left out costs nothing, in `fit`, `evaluate`, `predict` and by hand.
+    """
+
+    input_spec = None  # the model checks its own inputs: see `StreamInputs`
+
+    def call(self, inputs, training=None):
+        return self.answer(inputs, training=training)
+
+    def compute_output_spec(self, inputs, training=None):
+        # Not the fixed graph's: what `call` returns depends on which streams it is given.
+        return keras.Operation.compute_output_spec(self, inputs, training=training)

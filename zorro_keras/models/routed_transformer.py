@@ -1,0 +1,180 @@
+"""The way of the tokens through a routed transformer: all at once, or remembered and joined later."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+from zorro_keras.layers import LearnedArray, LearnedPositions, Readout, Tokenizer
+from zorro_keras.models.stream_inputs import StreamInputs
+from zorro_keras.routing import ReadPlan, Routing, TokenLayout
+
+
+@dataclass
+class RoutedTransformer:
+    """Tokenizers, learned streams, blocks and read-out, wired along a routing.
+
+    It holds layers and says in which order tokens pass them. The functional model around it owns them.
+
+    Attributes:
+        routing: `Routing` of the streams in every block.
+        layout: `TokenLayout` of all streams, given ones before learned ones.
+        tokenizers: dict of given stream to `Tokenizer`.
+        learned: dict of learned stream to (`LearnedArray`, `LearnedPositions`).
+        pack: layer that joins the tokens of the streams to one sequence.
+        blocks: list of `TransformerBlock`.
+        norm: layer on the final tokens.
+        readout: `Readout`, one query for each stream of the routing and one `global`.
+        dense_mask: bool, whether the blocks attend under a dense mask; see `ZorroViTBackbone`.
+    """
+
+    routing: Routing
+    layout: TokenLayout
+    tokenizers: dict
+    learned: dict
+    pack: keras.layers.Layer
+    blocks: list
+    norm: keras.layers.Layer
+    readout: Readout
+    dense_mask: bool = False
+
+    @classmethod
+    def around(cls, blocks, streams, routing, num_fusion_tokens, hidden_dim, readout, dense_mask, dtype):
+        """Makes the layers before and after the given blocks."""
+        learned = [name for name in routing if name not in streams]
+        counts = {name: stream.num_tokens for name, stream in streams.items()}
+        return cls(
+            routing=routing,
+            layout=TokenLayout({**counts, **dict.fromkeys(learned, num_fusion_tokens)}),
+            tokenizers={
+                name: Tokenizer(stream, hidden_dim, dtype=dtype, name=f"{name}_tokenizer")
+                for name, stream in streams.items()
+            },
+            learned={
+                name: (
+                    LearnedArray(num_fusion_tokens, hidden_dim, dtype=dtype, name=f"{name}_tokens"),
+                    LearnedPositions((num_fusion_tokens,), dtype=dtype, name=f"{name}_positions"),
+                )
+                for name in learned
+            },
+            pack=keras.layers.Concatenate(axis=1, dtype=dtype, name="pack"),
+            blocks=blocks,
+            norm=keras.layers.LayerNormalization(epsilon=1e-6, dtype=dtype, name="norm"),
+            readout=readout,
+            dense_mask=dense_mask,
+        )
+
+    @property
+    def readout_routing(self) -> Routing:
+        """Who reads whom in the read-out: each output its own stream, `global` all of them."""
+        reads = {**{stream: [stream] for stream in self.routing}, "global": list(self.routing)}
+        return Routing(reads, sources=list(self.routing))
+
+    def answer(self, given: StreamInputs, memory=None, training=None) -> dict:
+        """Returns the outputs `(B, D)` by name: given streams are computed, remembered ones only read."""
+        memory = memory or {}
+        queries = self.layout.restrict([*given.arrays, *self.learned])
+        keys = TokenLayout({**{name: self.layout[name] for name in memory}, **queries})
+        hidden = {name: kept["keep"] for name, kept in memory.items() if "keep" in kept}
+        hidden |= {name: given.keep(name) for name in given.arrays if given.keep(name) is not None}
+        padded = [name for name in hidden if name in memory or name in given.padding_mask]
+        tokens = self._tokens(given, queries)
+        reading = self._reading(self.routing.restrict(keys), queries, keys, hidden, padded, self.dense_mask)
+        for layer, block in enumerate(self.blocks):
+            past = _layer_of(memory, layer)
+            tokens = block(tokens, memory=past, training=training, **reading)
+        tokens = self.norm(tokens)
+        if memory:
+            tokens = self.pack(
+                [*(ops.cast(kept["tokens"], tokens.dtype) for kept in memory.values()), tokens]
+            )
+        return self._outputs(tokens, keys, hidden, padded)
+
+    def remember(self, given: StreamInputs) -> dict:
+        """Returns by stream what later calls need of it: see `ZorroViTBackbone.remember`."""
+        for name in given.arrays:
+            missing = self.routing.dependencies(name) - set(given.arrays)
+            if missing:
+                raise ValueError(
+                    f"`{name}` reads {sorted(missing)}, so it can be remembered only together with them. "
+                    f"Received: {list(given.arrays)}"
+                )
+        layout = self.layout.restrict(given.arrays)
+        hidden = {name: given.keep(name) for name in given.arrays if given.keep(name) is not None}
+        reading = self._reading(
+            self.routing.restrict(layout), layout, layout, hidden, given.padding_mask, self.dense_mask
+        )
+        tokens, past = self._tokens(given, layout), []
+        for block in self.blocks:
+            tokens, keys_and_values = block.step(tokens, **reading)
+            past.append(keys_and_values)
+        keys, values = (ops.stack(part, axis=1) for part in zip(*past, strict=True))  # (B, L, T, N, H)
+        tokens = self.norm(tokens)
+        memory = {}
+        for name in layout:
+            place = layout.slice(name)
+            memory[name] = {
+                "keys": keys[:, :, place],
+                "values": values[:, :, place],
+                "tokens": tokens[:, place],
+            }
+            if name in hidden:
+                memory[name]["keep"] = _spread(hidden[name], tokens, layout[name])
+        return memory
+
+    def _tokens(self, given, layout):
+        """Returns the packed tokens `(B, T, D)` of the streams of a layout, before the first block."""
+        like = next(iter(given.arrays.values()))
+        tokens = []
+        for name in layout:
+            if name in given.arrays:
+                tokens.append(self.tokenizers[name](given.arrays[name], keep=given.keep(name)))
+            else:
+                array, positions = self.learned[name]
+                tokens.append(positions(array(like)))
+        return self.pack(tokens) if len(tokens) > 1 else tokens[0]
+
+    def _reading(self, routing, queries, keys, hidden, padded: Collection[str], dense):
+        """Returns what an attention needs to follow a routing: its plan, or a mask that says the same."""
+        plan = ReadPlan(routing, queries, keys, padded=padded, absent=set(hidden) - set(padded))
+        mask = None
+        if hidden:
+            like = next(iter(hidden.values()))
+            mask = ops.concatenate([_spread(hidden.get(name), like, keys[name]) for name in keys], axis=1)[
+                :, None
+            ]
+        if not dense:
+            return {"plan": plan, "attention_mask": mask}
+        table = ops.convert_to_tensor(plan.mask[None])
+        return {"attention_mask": table if mask is None else ops.logical_and(table, mask)}
+
+    def _outputs(self, tokens, keys, hidden, padded):
+        routing = self.readout_routing.restrict(keys)
+        layout = TokenLayout(dict.fromkeys(routing, 1))
+        read = self.readout(
+            tokens, outputs=list(layout), **self._reading(routing, layout, keys, hidden, padded, False)
+        )
+        outputs = {name: read[:, row] for row, name in enumerate(layout)}
+        for name, sources in routing.items():
+            if all(source in hidden for source in sources):
+                seen = [ops.any(hidden[source], axis=1, keepdims=True) for source in sources]
+                seen = ops.any(ops.concatenate(seen, axis=1), axis=1, keepdims=True)
+                outputs[name] = ops.where(seen, outputs[name], ops.zeros_like(outputs[name]))
+        return outputs
+
+
+def _layer_of(memory, layer):
+    """Returns the keys and the values `(B, M, N, H)` that one block remembers of all streams."""
+    if not memory:
+        return None
+    return tuple(
+        ops.concatenate([kept[part][:, layer] for kept in memory.values()], axis=1)
+        for part in ("keys", "values")
+    )
+
+
+def _spread(keep, like, length):
+    """Returns a mask `(B, length)` of `keep`, which is `None` or a mask `(B, 1)` or `(B, length)`."""
+    shape = (ops.shape(like)[0], length)
+    return ops.ones(shape, dtype="bool") if keep is None else ops.broadcast_to(keep, shape)

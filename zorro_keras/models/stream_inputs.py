@@ -1,0 +1,78 @@
+"""What a caller hands to a model of streams, checked and sorted."""
+
+from dataclasses import dataclass, field
+
+from keras import ops
+
+
+@dataclass
+class StreamInputs:
+    """The streams of one call.
+
+    Attributes:
+        arrays: dict of stream to tensor `(B, *shape)`, in the model's order.
+        presence: dict of stream to bool tensor `(B,)`, True where the example has the stream.
+        padding_mask: dict of stream to bool tensor `(B, T)`, True where the token is real.
+    """
+
+    arrays: dict = field(default_factory=dict)
+    presence: dict = field(default_factory=dict)
+    padding_mask: dict = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, inputs, streams):
+        """Returns the given inputs checked against `streams` (dict of name to description).
+
+        Args:
+            inputs: dict of stream to array; a missing key or `None` leaves the stream out. Two more keys may
+                hold dicts by stream: `presence` and `padding_mask`.
+            streams: dict of name to `zorro_keras.streams` description.
+
+        Raises:
+            ValueError: for anything but a dict, unknown names, wrong shapes, or no stream at all.
+        """
+        if not isinstance(inputs, dict):
+            raise ValueError(
+                f"A model of streams takes a dict with some of {list(streams)}. Received: {type(inputs)}"
+            )
+        given = {name: value for name, value in inputs.items() if value is not None}
+        presence, padding_mask = given.pop("presence", {}), given.pop("padding_mask", {})
+        for argument, values in {"inputs": given, "presence": presence, "padding_mask": padding_mask}.items():
+            if unknown := sorted(set(values) - set(streams)):
+                raise ValueError(
+                    f"`{argument}` may name the streams {list(streams)}. Received: unknown {unknown}"
+                )
+        if not given:
+            raise ValueError(f"At least one of the streams {list(streams)} is needed. Received: none")
+        arrays = {name: ops.convert_to_tensor(given[name]) for name in streams if name in given}
+        for name, array in arrays.items():
+            _check_shape(name, array.shape, streams[name].shape)
+        return cls(
+            arrays,
+            {name: _as_mask(presence[name], 1) for name in arrays if name in presence},
+            {name: _as_mask(padding_mask[name], 2) for name in arrays if name in padding_mask},
+        )
+
+    def keep(self, stream):
+        """Returns what is real of a stream: bool `(B, T)` or `(B, 1)`, or `None` for everything."""
+        presence, padding = self.presence.get(stream), self.padding_mask.get(stream)
+        if presence is None:
+            return padding
+        return presence[:, None] if padding is None else ops.logical_and(presence[:, None], padding)
+
+
+def _as_mask(mask, rank):
+    mask = ops.cast(ops.convert_to_tensor(mask), "bool")
+    if len(mask.shape) != rank:
+        raise ValueError(f"Expected a mask of rank {rank}. Received: shape={tuple(mask.shape)}")
+    return mask
+
+
+def _check_shape(name, shape, expected):
+    if len(shape) != len(expected) + 1 or any(
+        size is not None and size != wanted for size, wanted in zip(shape[1:], expected, strict=True)
+    ):
+        raise ValueError(
+            f"Stream `{name}` must have the shape (batch, {', '.join(map(str, expected))}). "
+            f"Received: {tuple(shape)}"
+        )

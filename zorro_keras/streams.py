@@ -1,0 +1,163 @@
+"""What a stream of tokens is made of: shape of one example, patch, and grid of tokens."""
+
+import dataclasses
+import math
+
+import keras
+
+RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask")
+
+
+class Stream:
+    """Base of the stream descriptions: an array cut into patches, one token each.
+
+    Attributes:
+        shape: tuple of int, shape of one example without the batch axis, channels last.
+        patch: tuple of int, patch size along each axis that is cut.
+        grid: tuple of int, number of tokens along each axis.
+        num_tokens: int, product of the grid.
+        dtype: str, of the array.
+    """
+
+    dtype = "float32"
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        return tuple(size // patch for size, patch in zip(self.shape, self.patch, strict=False))
+
+    @property
+    def num_tokens(self) -> int:
+        return math.prod(self.grid)
+
+    def get_config(self) -> dict:
+        return {
+            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
+            for field in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Stream":
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+
+    def _check(self):
+        if len(self.patch) > len(self.shape) or any(p < 1 for p in self.patch):
+            raise ValueError(
+                f"`patch` must hold one positive size for each axis of {self.shape} that is cut. "
+                f"Received: patch={self.patch}"
+            )
+        for size, patch in zip(self.shape, self.patch, strict=False):
+            if size < 1 or size % patch:
+                raise ValueError(
+                    f"`patch` must divide the stream's shape {self.shape}. Received: patch={self.patch}"
+                )
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Spectrogram(Stream):
+    """A spectrogram `(frames, bins)` of one channel, cut into `patch` = (frames, bins).
+
+    Args:
+        frames: int, number of time steps.
+        bins: int, number of frequency bins.
+        patch: tuple of 2 ints. 16x16 as in Zorro's Figure 2: 640 x 128 gives 320 tokens.
+    """
+
+    frames: int
+    bins: int
+    patch: tuple[int, int] = (16, 16)
+
+    def __post_init__(self):
+        self._check()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, self.bins)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Video(Stream):
+    """A clip `(frames, height_px, width_px, channels)` cut into tubelets `patch` = (frames, rows, columns).
+
+    Args:
+        frames: int, number of pictures.
+        height_px: int, rows of pixels.
+        width_px: int, columns of pixels.
+        channels: int, colour channels.
+        patch: tuple of 3 ints. (1, 16, 16) as in Zorro's Figure 2: 8 x 224 x 224 gives 1568 tokens.
+    """
+
+    frames: int
+    height_px: int
+    width_px: int
+    channels: int = 3
+    patch: tuple[int, int, int] = (1, 16, 16)
+
+    def __post_init__(self):
+        self._check()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, self.height_px, self.width_px, self.channels)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Image(Stream):
+    """A picture `(height_px, width_px, channels)` cut into `patch` = (rows, columns)."""
+
+    height_px: int
+    width_px: int
+    channels: int = 3
+    patch: tuple[int, int] = (16, 16)
+
+    def __post_init__(self):
+        self._check()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.height_px, self.width_px, self.channels)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Embeddings(Stream):
+    """A sequence of vectors `(length, features)` computed elsewhere, one token a vector."""
+
+    length: int
+    features: int
+
+    def __post_init__(self):
+        self._check()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length, self.features)
+
+    @property
+    def patch(self) -> tuple[int]:
+        return (1,)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Tokens(Stream):
+    """A sequence of integer ids `(length,)` in [0, vocabulary_size), one token an id."""
+
+    length: int
+    vocabulary_size: int
+    dtype = "int32"
+
+    def __post_init__(self):
+        self._check()
+        if self.vocabulary_size < 1:
+            raise ValueError(f"`vocabulary_size` must be positive. Received: {self.vocabulary_size}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    @property
+    def patch(self) -> tuple[int]:
+        return (1,)
