@@ -12,6 +12,8 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BACKENDS ?= jax tensorflow torch
 WORKERS ?= 2
+# Tests of one file share the models that it builds, so they stay in one process.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 export KERAS_BACKEND ?= jax
@@ -39,10 +41,10 @@ demo: $(BASE) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
 test: $(addprefix test-,$(BACKENDS))
 
 test-jax test-tensorflow: test-%: $(DEV)
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	KERAS_BACKEND=$* $(PYTEST)
 
 test-torch: $(DEV) $(TORCH_STAMP)
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	KERAS_BACKEND=torch $(PYTEST)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

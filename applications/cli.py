@@ -166,12 +166,15 @@ class Predict:
             raise ConfigError(
                 "`--audio-only` and `--video-only` exclude each other.", stage="command", reason="bad_value"
             )
-        from zorro_keras.applications.training import predict
-
-        if self.timeline is not None:
-            return _show(predict.timeline(self.run_dir, self.file, self.timeline))
         streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
-        return _show(predict.predict_file(self.run_dir, self.file, streams=streams, top=self.top))
+        if self.timeline is not None:
+            from zorro_keras.applications.training.timeline import timeline
+
+            return _show(timeline(self.run_dir, self.file, self.timeline, streams=streams))
+        from zorro_keras.applications.training.predict import predict_file
+
+        predict_file(self.run_dir, self.file, streams=streams, top=self.top)
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -92,7 +92,7 @@ def main() -> None:
 
     # Keras' own `fit`: that of a keras-hub Task would preprocess the ready batches again.
     def fit():
-        keras.Model.fit(model, dataset, epochs=1, steps_per_epoch=STEPS, verbose=0)
+        keras.Model.fit(model, dataset, epochs=1, steps_per_epoch=STEPS, shuffle=False, verbose=0)
 
     fit()  # builds the optimizer, whose variables the loop by hand starts from
     loop = {"jax": jax_loop, "tensorflow": tensorflow_loop}[backend](model, dataset)

@@ -5,6 +5,8 @@ import math
 
 import keras
 
+__all__ = ["Embeddings", "Image", "Spectrogram", "Stream", "Tokens", "Video"]
+
 RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask")
 
 
@@ -30,6 +32,7 @@ class Stream:
         return math.prod(self.grid)
 
     def get_config(self) -> dict:
+        """Returns plain data from which `from_config` builds an equal description."""
         return {
             field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
             for field in dataclasses.fields(self)
@@ -37,6 +40,7 @@ class Stream:
 
     @classmethod
     def from_config(cls, config: dict) -> "Stream":
+        """Builds the description that `get_config` described."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
 
     def _check(self):

@@ -24,6 +24,7 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
             (softmax).
         preprocessor: `AudioVisualPreprocessor` applied by `fit`, `evaluate` and `predict` to what they are
             given, or `None` if they are given preprocessed arrays.
+        label_smoothing: float in [0, 1), share of the label that the default loss spreads over all classes.
 
     Call arguments:
         inputs: as for the backbone: any subset of its streams, with `presence` by example if wanted.
@@ -49,7 +50,9 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
     backbone_cls = ZorroViTBackbone
     preprocessor_cls = AudioVisualPreprocessor
 
-    def __init__(self, backbone, num_classes, multi_label=False, preprocessor=None, **kwargs):
+    def __init__(
+        self, backbone, num_classes, multi_label=False, preprocessor=None, label_smoothing=0.0, **kwargs
+    ):
         if num_classes < 1:
             raise ValueError(f"`num_classes` must be positive. Received: num_classes={num_classes}")
         heads = {
@@ -67,6 +70,7 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
         self.preprocessor = preprocessor
         self.num_classes = num_classes
         self.multi_label = multi_label
+        self.label_smoothing = label_smoothing
         if compile_by_default:
             self.compile()
 
@@ -75,14 +79,13 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
         features = self.backbone(inputs, training=training)
         return {name: self.heads[name](feature) for name, feature in features.items()}
 
-    def compile(self, optimizer="auto", loss="auto", *, label_smoothing=0.0, **kwargs):
+    def compile(self, optimizer="auto", loss="auto", **kwargs):
         """Configures training, with defaults that suit the task.
 
         Args:
             optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 3e-4.
             loss: Keras loss of labels `(B, K)` and logits `(B, K)`, applied to each head; "auto" for the
                 cross-entropy of a softmax, or of sigmoids if `multi_label`.
-            label_smoothing: float in [0, 1), of the "auto" loss.
             **kwargs: further arguments of `keras.Model.compile`. `metrics` are made by head and not accepted.
         """
         if optimizer == "auto":
@@ -91,12 +94,22 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
             cross_entropy = (
                 keras.losses.BinaryCrossentropy if self.multi_label else keras.losses.CategoricalCrossentropy
             )
-            loss = cross_entropy(from_logits=True, label_smoothing=label_smoothing)
+            loss = cross_entropy(from_logits=True, label_smoothing=self.label_smoothing)
         if kwargs.pop("metrics", None) is not None:
             raise ValueError("`metrics` are made for each head by the task; they cannot be given.")
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         self.head_loss = keras.losses.get(loss)
         self.head_metrics = [metric for head in self.heads for metric in self._metrics_of(head)]
+
+    def fit(self, x=None, y=None, **kwargs):
+        """Trains as `keras.Model.fit` does, preprocessing first if the task has a preprocessor.
+
+        With a preprocessor, arrays are taken in their order, as `keras_hub` tasks do: shuffle them first, or
+        give a shuffled dataset.
+        """
+        if self.preprocessor is None:
+            return keras.Model.fit(self, x=x, y=y, **kwargs)
+        return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         labels = self._labels(y)
@@ -123,6 +136,7 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
             **super().get_config(),
             "num_classes": self.num_classes,
             "multi_label": self.multi_label,
+            "label_smoothing": self.label_smoothing,
         }
 
     def _metrics_of(self, head):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from zorro_keras import streams
+import numpy as np
+
+from zorro_keras import metrics, streams
 from zorro_keras.applications.audio_visual_classification.classifier import AudioVisualClassifier
 from zorro_keras.applications.audio_visual_classification.config import Config
 from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
@@ -44,5 +46,30 @@ def build_model(config: Config, label_names: Sequence[str]) -> AudioVisualClassi
     )
     preprocessor = AudioVisualPreprocessor(clip, log_mel, label_names)
     return AudioVisualClassifier(
-        backbone, len(label_names), multi_label=model.multi_label, preprocessor=preprocessor
+        backbone,
+        len(label_names),
+        multi_label=model.multi_label,
+        preprocessor=preprocessor,
+        label_smoothing=config.training.label_smoothing,
     )
+
+
+def epoch_metrics(
+    predictions: Mapping[str, np.ndarray], labels: np.ndarray, sample_weight: np.ndarray
+) -> dict[str, float]:
+    """Returns, by head, the exact figures over a whole split that are no means over its batches.
+
+    Args:
+        predictions: dict of head to logits `(B, K)`.
+        labels: floats `(B, K)` in {0, 1}.
+        sample_weight: floats `(B,)`; padding has 0.
+    """
+    figures = {}
+    for head, logits in predictions.items():
+        auc = metrics.mean_roc_auc(labels, logits, sample_weight)
+        figures[f"{head}_mean_average_precision"] = metrics.mean_average_precision(
+            labels, logits, sample_weight
+        )
+        figures[f"{head}_roc_auc"] = auc
+        figures[f"{head}_d_prime"] = metrics.d_prime(auc)
+    return figures

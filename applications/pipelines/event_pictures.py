@@ -1,11 +1,10 @@
-"""Pictures of the eight generated events: one bar on a plain ground, told apart by how it moves alone.
+"""Pictures of the eight generated events: one bright bar on a dark ground, told apart by how it moves.
 
-Colour, place, size, shape, tilt and speed vary freely within every class, so no single frame gives the class
-away.
+Colour, place, size, shape, tilt and speed vary freely within every class.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,14 +35,14 @@ class Motion:
     """Where the bar is at each frame: arrays of shape `(F,)`, lengths in units of the picture's shorter side.
 
     `x` grows to the right and `y` downwards from the centre; `scale` multiplies the size; `angle` is in
-    radians; `opacity` is in [0, 1].
+    radians; `light`, in [0, 1], is how far the ground takes on the bar's brightness.
     """
 
     x: np.ndarray
     y: np.ndarray
     scale: np.ndarray
     angle: np.ndarray
-    opacity: np.ndarray
+    light: np.ndarray
 
 
 def _still(times: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -53,7 +52,7 @@ def _still(times: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]
         "y": rng.uniform(-0.06, 0.06) * ones,
         "scale": ones,
         "angle": rng.uniform(0, np.pi) * ones,
-        "opacity": ones,
+        "light": 0 * ones,
     }
 
 
@@ -83,13 +82,15 @@ def _spin(event: Event, times: np.ndarray, rng: np.random.Generator) -> dict[str
 
 
 def _flash(event: Event, times: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {"opacity": (event.cycles(times) % 1 < 0.5).astype(float)}
+    return {"light": 0.5 * (event.cycles(times) % 1 < 0.5)}
 
 
 def _shake(event: Event, times: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     jerk = (times * 12).astype(int)
-    x, y, turn = rng.uniform(-1, 1, size=(3, jerk.max() + 1))
-    return {"x": 0.25 * x[jerk], "y": 0.25 * y[jerk], "angle": 0.5 * turn[jerk] + rng.uniform(0, np.pi)}
+    x, y, size, turn = rng.uniform(-1, 1, size=(4, jerk.max() + 1))
+    angle = rng.uniform(0, np.pi) + 0.7 * turn[jerk]
+    x, y = (np.sign(way) * (0.1 + 0.18 * np.abs(way)) for way in (x, y))  # never near the middle
+    return {"x": x[jerk], "y": y[jerk], "scale": 1 + 0.3 * size[jerk], "angle": angle}
 
 
 MOTIONS: dict[str, Callable[[Event, np.ndarray, np.random.Generator], dict[str, np.ndarray]]] = {
@@ -117,23 +118,25 @@ def draw_event(
     ground, colour = _contrasting_colours(rng)
     shade = 1 + 0.06 * _blotches(height_px, width_px, rng)
     cover = _cover_of_bar(motion, height_px, width_px, rng)[..., None]
-    picture = (ground * shade[..., None]).astype(np.float32)
-    return _with_grain(picture + cover * (colour.astype(np.float32) - picture), rng)
+    dark = (ground * shade[..., None]).astype(np.float32)
+    bright = colour.astype(np.float32)
+    lit = dark + motion.light.astype(np.float32)[:, None, None, None] * (bright - dark)
+    return _with_grain(lit + cover * (bright - lit), rng)
 
 
 def _cover_of_bar(motion: Motion, height_px: int, width_px: int, rng: np.random.Generator) -> np.ndarray:
     """How much of each pixel the bar covers: float32 `(F, Y, X)` in [0, 1], with smooth edges."""
     length, aspect, is_ellipse = rng.uniform(0.2, 0.25), rng.uniform(2.4, 3.0), rng.random() < 0.5
     unit = min(height_px, width_px)
-    x, y, scale, angle, opacity = (
-        getattr(motion, field.name).astype(np.float32)[:, None, None] for field in fields(Motion)
+    x, y, scale, angle = (
+        getattr(motion, name).astype(np.float32)[:, None, None] for name in ("x", "y", "scale", "angle")
     )
     rows = ((np.arange(height_px, dtype=np.float32) + 0.5 - height_px / 2) / unit)[None, :, None] - y
     columns = ((np.arange(width_px, dtype=np.float32) + 0.5 - width_px / 2) / unit)[None, None, :] - x
     along = np.abs(columns * np.cos(angle) + rows * np.sin(angle))
     across = np.abs(rows * np.cos(angle) - columns * np.sin(angle)) * aspect
     distance = np.hypot(along, across) if is_ellipse else np.maximum(along, across)
-    return np.clip((length * scale - distance) * (unit / aspect) + 0.5, 0, 1) * opacity
+    return np.clip((length * scale - distance) * (unit / aspect) + 0.5, 0, 1)
 
 
 def draw_nothing(num_frames: int, height_px: int, width_px: int, rng: np.random.Generator) -> np.ndarray:

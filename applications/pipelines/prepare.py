@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from zorro_keras.applications.pipelines.atomic_files import (
     TEMPORARY_SUFFIX,
@@ -46,6 +46,7 @@ from zorro_keras.applications.pipelines.sources import Source, read_source
 from zorro_keras.applications.pipelines.workers import DecodePool
 
 COVERAGE_TEXT, FAULTS, JOB = "coverage.txt", "faults.jsonl", "job.json"
+Result = TypeVar("Result")
 
 
 def prepare(
@@ -83,7 +84,7 @@ def prepare(
         on_error: `"raise"`, `"skip"` or `"drop_modality"`. What to do with a damaged clip.
         max_bad_fraction: float in [0, 1]. The run stops when more clips are bad.
         deadline_seconds: float. A clip that takes longer is given up.
-        on_progress: callable or `None`. Called with the number of shards ready and of all shards.
+        on_progress: callable or `None`. Called with the number of clips ready and of all clips.
 
     Returns:
         The coverage report, see `coverage_of`.
@@ -151,16 +152,26 @@ def _write_missing(
         for entry in plan.entries
     )
     results = pool.map_ordered(pack_clip, tasks)
+    ready, total = 0, sum(len(plan.entries) for plan in plans)
     with contextlib.closing(results):
-        for number, plan in enumerate(plans, start=1):
+        for plan in plans:
             note = found.get(plan.name)
             if note is None:
-                note = write_shard(out, plan, islice(results, len(plan.entries)), ledger)
+                arriving = _counted(islice(results, len(plan.entries)), ready, total, on_progress)
+                note = write_shard(out, plan, arriving, ledger)
             else:
                 settle_again(note, plan.entries, ledger)
-            if on_progress is not None:
-                on_progress(number, len(plans))
+            ready += len(plan.entries)
             yield note
+
+
+def _counted(
+    results: Iterable[Result], ready: int, total: int, on_progress: Callable[[int, int], None] | None
+) -> Iterator[Result]:
+    for count, result in enumerate(results, start=ready + 1):
+        if on_progress is not None:
+            on_progress(count, total)
+        yield result
 
 
 def _begin(out: str, job: dict[str, Any]) -> None:

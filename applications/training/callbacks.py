@@ -29,11 +29,16 @@ class StopAtNonFinite(keras.callbacks.Callback):
     weights have not moved since.
     """
 
-    async_safe = True  # keeps Keras from waiting for the device at each step
+    async_safe = True  # batch hooks run in a thread, so that Keras need not wait for the device at each step
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__()
+        # There `self.model` is out of bounds: on JAX it moves the training state under the running step.
+        self._trained = model
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            self.model.stop_training = True
+            self._trained.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         optimizer = self.model.optimizer

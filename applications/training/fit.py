@@ -194,7 +194,7 @@ class _Session:
                 epochs=training.epochs,
                 initial_epoch=self.first_epoch,
                 steps_per_epoch=self.steps_per_epoch,
-                callbacks=[StopAtNonFinite(), validation, record, bar],
+                callbacks=[StopAtNonFinite(model), validation, record, bar],
                 shuffle=False,  # the data come in their own order
                 verbose=0,
             )

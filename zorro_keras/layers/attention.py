@@ -4,22 +4,25 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
-from zorro_keras.layers.kernels import flash_choice
+from zorro_keras.layers.kernels import has_fused_attention
 
 HIDDEN_LOGIT = -1e30
+LOGITS_PER_PART = 300_000  # of one head, float32: 1.2 MB
+MAX_PARTS = 8  # each part is another few operations to compile
 
 
 def attend(query, key, value, attention_mask=None, dropout=None):
     """Returns each query's average of the values, weighted by softmax(query . key / sqrt(H)).
 
-    The softmax is computed in float32 whatever the dtype. A query that may read no key gets exactly zero.
+    The softmax is computed in float32 whatever the dtype. A query that may read no key gets exactly zero. Long
+    sequences are read by a few queries at a time: the logits then stay in the processor's cache.
 
     Args:
         query: float tensor `(B, T, N, H)`.
         key: float tensor `(B, S, N, H)`.
         value: float tensor `(B, S, N, E)`.
         attention_mask: bool tensor that broadcasts to `(B, T, S)`, True = may read; `None` = may read all.
-        dropout: callable on the weights `(B, N, T, S)`, or `None`.
+        dropout: callable on weights `(B, N, T, S)`, or `None`.
 
     Returns:
         Tensor `(B, T, N, E)` in the dtype of `value`.
@@ -28,20 +31,43 @@ def attend(query, key, value, attention_mask=None, dropout=None):
         arXiv 1706.03762, section 3.2.1; the blind query follows DeepMind's Perceiver IO code.
     """
     # JAX's kernel takes values of the keys' width only.
-    if attention_mask is None and dropout is None and query.shape[-1] == value.shape[-1]:
-        return ops.dot_product_attention(query, key, value, flash_attention=flash_choice())
-    query = query * ops.cast(query.shape[-1] ** -0.5, query.dtype)
-    logits = ops.cast(ops.einsum("btnh,bsnh->bnts", query, key), "float32")
-    if attention_mask is None:
-        weights = ops.softmax(logits, axis=-1)
-    else:
-        mask = ops.expand_dims(attention_mask, 1)  # (B, 1, T, S)
-        weights = ops.softmax(ops.where(mask, logits, HIDDEN_LOGIT), axis=-1)
-        weights = ops.where(ops.any(mask, axis=-1, keepdims=True), weights, 0.0)
+    same_width = query.shape[-1] == value.shape[-1]
+    if attention_mask is None and dropout is None and same_width and has_fused_attention():
+        return ops.dot_product_attention(query, key, value)
+    query = ops.transpose(query * ops.cast(query.shape[-1] ** -0.5, query.dtype), (0, 2, 1, 3))  # B N T H
+    key, value = ops.transpose(key, (0, 2, 3, 1)), ops.transpose(value, (0, 2, 1, 3))  # B N H S, B N S E
+    mask = None if attention_mask is None else ops.expand_dims(attention_mask, 1)  # B 1 T S
+    parts = []
+    for rows in _row_slices(query.shape[2], key.shape[3]):
+        part = mask if mask is None or mask.shape[2] == 1 else mask[:, :, rows]
+        parts.append(_read(query[:, :, rows], key, value, part, dropout))
+    context = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
+    return ops.transpose(context, (0, 2, 1, 3))
+
+
+def _read(query, key, value, mask, dropout):
+    """Returns `(B, N, T, E)`: the weights are divided by their sum only after the product, which is smaller."""
+    logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
+    if mask is not None:
+        logits = ops.where(mask, logits, HIDDEN_LOGIT)
+    weights = ops.exp(logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)))
+    total = ops.sum(weights, axis=-1, keepdims=True)
     weights = ops.cast(weights, value.dtype)
     if dropout is not None:
         weights = dropout(weights)
-    return ops.einsum("bnts,bsne->btne", weights, value)
+    context = ops.matmul(weights, value) / ops.cast(total, value.dtype)
+    if mask is None:
+        return context
+    return ops.where(ops.any(mask, axis=-1, keepdims=True), context, ops.zeros_like(context))
+
+
+def _row_slices(num_queries, num_keys):
+    """Returns slices of the queries whose logits to all keys fit the cache; at most `MAX_PARTS` of them."""
+    if num_queries is None or num_keys is None:
+        return [slice(None)]
+    parts = min(MAX_PARTS, max(1, num_queries * num_keys // LOGITS_PER_PART))
+    rows = -(-num_queries // parts)
+    return [slice(start, min(start + rows, num_queries)) for start in range(0, num_queries, rows)]
 
 
 @keras.saving.register_keras_serializable("zorro_keras")

@@ -110,7 +110,9 @@ def test_worker_processes_change_nothing(clips, expected, tmp_path, inline):
 
 
 def test_a_finished_folder_is_left_alone(clips, expected, tmp_path, inline):
-    first = prepare(clips, tmp_path / "shards", **SETTINGS)
+    seen = []
+    first = prepare(clips, tmp_path / "shards", **SETTINGS, on_progress=lambda *counts: seen.append(counts))
+    assert seen == [(ready, 24) for ready in range(1, 25)]
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
     assert prepare(clips, tmp_path / "shards", **SETTINGS) == first
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()} == times
@@ -202,7 +204,8 @@ def test_a_full_disk_leaves_finished_shards_intact(clips, expected, tmp_path, in
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill_up(ready, total):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))  # writes fail beyond this size
+        if ready == 9:  # the first shard is done; from now on writes fail beyond this size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
 
     try:
         with pytest.raises(ShardError, match="disk is full") as caught:

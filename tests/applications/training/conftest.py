@@ -65,6 +65,7 @@ def small_run(tmp_path_factory, small_config, small_clips) -> Path:
     from zorro_keras.applications.audio_visual_classification.model import build_model
     from zorro_keras.applications.training import checkpoint
     from zorro_keras.applications.training.fit import identity
+    from zorro_keras.applications.training.optimizer import build_optimizer
 
     keras.utils.set_random_seed(3)
     run = tmp_path_factory.mktemp("runs") / "small"
@@ -73,7 +74,8 @@ def small_run(tmp_path_factory, small_config, small_clips) -> Path:
     about = identity(TASK, small_config, data)
     (run / "config.json").write_text(json.dumps(about))
     model = build_model(small_config, data.label_names)
-    # Fresh heads are nearly equal for all clips: larger weights make the answers differ.
-    model.set_weights([weight * 3.0 if weight.ndim > 1 else weight for weight in model.get_weights()])
+    model.compile(optimizer=build_optimizer(model, small_config.training, 1))
+    for head in model.heads.values():  # fresh ones say nearly the same of every clip
+        head.set_weights([4.0 * weight for weight in head.get_weights()])
     checkpoint.save(run / "checkpoints", model, step=1, state={"epoch": 1, "history": []})
     return run
