@@ -26,7 +26,7 @@ from zorro_keras.applications.pipelines.prepare import prepare
 TASK = "audio_visual_classification"
 # What a trained run must reach on the test split, by what it is given.
 FLOORS = {"audio": 0.72, "video": 0.70, "audio+video": 0.88}
-# The clips are small and the tiny model sees three frames a second: more would only be decoded for nothing.
+# The clips are small and the tiny model sees six frames a second: more would only be decoded for nothing.
 PACKING = {"frame_rate_hz": 12.5, "shorter_side_px": 48}
 _PACKAGES = ("zorro-keras", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy", "av")
 
@@ -82,7 +82,7 @@ def demo(
     summary = {
         **_about(quick, seed, num_train, num_test),
         **_accuracies(report["scores"]),
-        "seconds": phases.seconds,
+        "seconds": {**phases.seconds, "total": round(sum(phases.seconds.values()), 2)},
         "clips_per_second": phases.clips_per_second,
         "resumed_from_epoch": trained["resumed_from_epoch"],
         "export": {"worst": exported["parity"]["worst"], "served_difference": difference},
@@ -234,9 +234,7 @@ def _about(quick: bool, seed: int, num_train: int, num_test: int) -> dict[str, A
 
 
 def _table(summary: Mapping[str, Any]) -> Table:
-    title = "Test accuracy" + (
-        " (quick: too few clips and steps to mean anything)" if summary["quick"] else ""
-    )
+    title = "Test accuracy" + (" (quick: means nothing)" if summary["quick"] else "")
     table = Table(title=title, title_justify="left")
     table.add_column("inputs")
     for column in ("measured", "required", "ceiling"):

@@ -1,8 +1,8 @@
-"""From a folder of clips to a trained classifier, in Python: what the command line does, step by step.
+"""From a folder of clips to a trained classifier, in Python: the command line, step by step.
 
     KERAS_BACKEND=jax python examples/train_on_your_own_folder.py [FOLDER]
 
-FOLDER holds one subfolder per class (or `train/` and `test/` with subfolders). Without it, a few clips are made.
+FOLDER holds one subfolder per class (or `train/` and `test/` with subfolders). Without it, clips are made.
 """
 
 import dataclasses

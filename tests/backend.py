@@ -16,7 +16,9 @@ def gradients(function, *arrays):
     if backend == "jax":
         import jax
 
-        grads = jax.grad(function, argnums=tuple(range(len(arrays))))(*map(jax.numpy.asarray, arrays))
+        # Compiled whole: op by op, JAX would compile each of some hundred operations on its own.
+        grad = jax.jit(jax.grad(function, argnums=tuple(range(len(arrays)))))
+        grads = grad(*map(jax.numpy.asarray, arrays))
         return [np.asarray(grad) for grad in grads]
     tensors = [keras.ops.convert_to_tensor(a) for a in arrays]
     if backend == "tensorflow":

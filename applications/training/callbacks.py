@@ -215,8 +215,9 @@ def scalar_writer(folder: RunFolder, history: list[dict[str, Any]]) -> Callable[
         with writer.as_default():
             for name, value in row["metrics"].items():
                 if value is not None:
-                    tf.summary.write(name, tf.constant(value, tf.float32), step=row["step"],
-                    metadata=metadata)
+                    tf.summary.write(
+                        name, tf.constant(value, tf.float32), step=row["step"], metadata=metadata
+                    )
         writer.flush()
 
     for row in history:

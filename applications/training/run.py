@@ -63,9 +63,8 @@ def open_run(run_dir: str | os.PathLike[str], *, say: Callable[[str], None] = pr
             model = module.build_model(config, label_names)
             checkpoint.restore_weights(found, model)
         elif folder.preset.exists():
-            from keras_hub.models import Task
-
-            model = Task.from_preset(str(folder.preset))
+            # keras-hub loads a preset through the task's own class only.
+            model = type(module.build_model(config, label_names)).from_preset(str(folder.preset))
         else:
             raise CheckpointError(
                 "The run has no checkpoint yet: no epoch has ended.",

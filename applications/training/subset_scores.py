@@ -75,7 +75,8 @@ def _answer(task: keras.Model, x: Mapping[str, Any], subset: Subset) -> dict[str
     inputs = {name: np.asarray(x[name]) for name in subset}
     presence = {name: np.asarray(x["presence"][name]) for name in subset}
     # `keras.Model`'s, because that of a KerasHub task would preprocess the batch again.
-    return keras.Model.predict_on_batch(task, {**inputs, "presence": presence})
+    logits = keras.Model.predict_on_batch(task, {**inputs, "presence": presence})
+    return {head: logits[head] for head in task.heads if head in logits}  # JAX sorts them
 
 
 class _Tally:

@@ -56,8 +56,9 @@ class WindowClassifier:
         answers = keras.Model.predict_on_batch(self.task, {**inputs, "presence": presence})
         has_any = np.any(list(presence.values()), axis=0)
         return {
-            head: np.where(presence.get(head, has_any)[:, None], logits, np.nan)[: len(windows)]
-            for head, logits in answers.items()
+            head: np.where(presence.get(head, has_any)[:, None], answers[head], np.nan)[: len(windows)]
+            for head in self.task.heads
+            if head in answers
         }
 
     def _presence(self, windows: Sequence[Window], name: str) -> np.ndarray:

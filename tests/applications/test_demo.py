@@ -44,7 +44,8 @@ def test_the_quick_demo_goes_all_the_way_and_again_without_training(tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert set(summary["accuracy"]) == {"audio", "video", "audio+video"}
     assert set(summary["accuracy"]["audio+video"]) == {"audio", "video", "fusion", "global"}
-    assert list(summary["seconds"]) == ["clips", "prepare", "train", "evaluate", "export", "serve", "predict"]
+    phases = ["clips", "prepare", "train", "evaluate", "export", "serve", "predict"]
+    assert list(summary["seconds"]) == [*phases, "total"]
     assert summary["clips_per_second"]["train"] > 0 and summary["backend"] in ("jax", "tensorflow", "torch")
     assert summary["export"]["served_difference"] < 1e-4
     assert "78.1%" in text.getvalue() and "94.5%" in text.getvalue()

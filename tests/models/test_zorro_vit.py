@@ -37,13 +37,18 @@ def clips(batch=2, seed=0, streams=STREAMS):
     }
 
 
-def arrays(outputs):
-    return {name: array(output) for name, output in outputs.items()}
+def run(backbone, inputs):
+    """Returns the outputs of a compiled call; the weights are those of the first one."""
+    return arrays(compiled_call(backbone)(inputs))
 
 
 @functools.cache
-def answer():
-    return compiled(lambda inputs: model()(inputs))
+def compiled_call(backbone):
+    return compiled(lambda inputs: backbone(inputs))
+
+
+def arrays(outputs):
+    return {name: array(output) for name, output in outputs.items()}
 
 
 # === Who may change what ===
@@ -51,8 +56,8 @@ def answer():
 
 @pytest.mark.parametrize("changed, pure, moving", [("video", "audio", "video"), ("audio", "video", "audio")])
 def test_a_modality_never_reaches_the_other_but_reaches_fusion(changed, pure, moving):
-    before = arrays(answer()(clips()))
-    after = arrays(answer()({**clips(), changed: clips(seed=1)[changed]}))
+    before = run(model(), clips())
+    after = run(model(), {**clips(), changed: clips(seed=1)[changed]})
     assert (after[pure] == before[pure]).all()
     for name in (moving, "fusion", "global"):
         assert (after[name] != before[name]).any()
@@ -60,9 +65,9 @@ def test_a_modality_never_reaches_the_other_but_reaches_fusion(changed, pure, mo
 
 @pytest.mark.parametrize("poison", [np.inf, -np.inf, np.nan, 3e38])
 def test_poison_in_the_video_leaves_the_audio_bit_identical(poison):
-    before, inputs = arrays(answer()(clips())), clips()
+    before, inputs = run(model(), clips()), clips()
     inputs["video"][:, 0, 0, 0] = poison
-    after = arrays(answer()(inputs))
+    after = run(model(), inputs)
     assert (after["audio"] == before["audio"]).all()
     assert not (after["fusion"] == before["fusion"]).any()
 
@@ -70,7 +75,7 @@ def test_poison_in_the_video_leaves_the_audio_bit_identical(poison):
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16"])
 def test_isolation_holds_in_half_precision(dtype):
     half = build(dtype=dtype)
-    before, after = arrays(half(clips())), arrays(half({**clips(), "video": clips(seed=1)["video"]}))
+    before, after = run(half, clips()), run(half, {**clips(), "video": clips(seed=1)["video"]})
     assert (after["audio"] == before["audio"]).all()
     assert (after["fusion"] != before["fusion"]).any()
 
@@ -95,7 +100,7 @@ def test_outputs_change_exactly_as_the_routing_says(data):
     subsets = st.lists(st.sampled_from(names), min_size=1, unique=True)
     routing = Routing({name: sorted({name, *data.draw(subsets)}) for name in names})
     routed = build(routing=routing, num_layers=3)
-    before, after = arrays(routed(clips())), arrays(routed({**clips(), "video": clips(seed=1)["video"]}))
+    before, after = run(routed, clips()), run(routed, {**clips(), "video": clips(seed=1)["video"]})
     moved = {name for name in before if (before[name] != after[name]).any()}
     assert moved == routed.dependents("video")
 
@@ -103,9 +108,9 @@ def test_outputs_change_exactly_as_the_routing_says(data):
 def test_isolation_survives_saving_and_loading(tmp_path):
     model().save(tmp_path / "zorro.keras")
     loaded = keras.models.load_model(tmp_path / "zorro.keras")
-    before, after = arrays(loaded(clips())), arrays(loaded({**clips(), "video": clips(seed=1)["video"]}))
+    before, after = run(loaded, clips()), run(loaded, {**clips(), "video": clips(seed=1)["video"]})
     assert (after["audio"] == before["audio"]).all() and (after["fusion"] != before["fusion"]).any()
-    np.testing.assert_allclose(before["fusion"], arrays(model()(clips()))["fusion"], atol=1e-6)
+    np.testing.assert_allclose(before["fusion"], run(model(), clips())["fusion"], atol=1e-6)
 
 
 # === Any subset ===
@@ -113,8 +118,8 @@ def test_isolation_survives_saving_and_loading(tmp_path):
 
 @pytest.mark.parametrize("given_streams", [["audio"], ["video"]])
 def test_a_unimodal_call_equals_the_joint_calls_unimodal_output(given_streams):
-    joint = arrays(answer()(clips()))
-    alone = arrays(model()({name: clips()[name] for name in given_streams}))
+    joint = run(model(), clips())
+    alone = run(model(), {name: clips()[name] for name in given_streams})
     assert set(alone) == {*given_streams, "fusion", "global"}
     for name in given_streams:
         scale = np.abs(joint[name]).max()
@@ -122,8 +127,8 @@ def test_a_unimodal_call_equals_the_joint_calls_unimodal_output(given_streams):
 
 
 def test_a_stream_of_none_is_a_stream_left_out():
-    with_none = arrays(model()({**clips(), "video": None}))
-    without = arrays(model()({"audio": clips()["audio"]}))
+    with_none = run(model(), {**clips(), "video": None})
+    without = run(model(), {"audio": clips()["audio"]})
     assert set(with_none) == set(without)
     assert (with_none["fusion"] == without["fusion"]).all()
 
@@ -131,9 +136,9 @@ def test_a_stream_of_none_is_a_stream_left_out():
 def test_one_batch_may_mix_examples_with_and_without_a_stream():
     inputs = clips(batch=3)
     inputs["video"][1] = np.nan  # where a stream is absent its array may hold anything
-    mixed = arrays(model()({**inputs, "presence": {"video": np.array([True, False, True])}}))
-    whole = arrays(model()(clips(batch=3)))
-    alone = arrays(model()({"audio": inputs["audio"][1:2]}))
+    mixed = run(model(), {**inputs, "presence": {"video": np.array([True, False, True])}})
+    whole = run(model(), clips(batch=3))
+    alone = run(model(), {"audio": inputs["audio"][1:2]})
     for name in ("audio", "fusion", "global"):
         np.testing.assert_allclose(mixed[name][1], alone[name][0], atol=1e-5)
         np.testing.assert_allclose(mixed[name][[0, 2]], whole[name][[0, 2]], atol=1e-5)
@@ -142,7 +147,7 @@ def test_one_batch_may_mix_examples_with_and_without_a_stream():
 
 def test_an_example_without_any_stream_is_finite():
     absent = {"audio": np.array([False, True]), "video": np.array([False, True])}
-    outputs = arrays(model()({**clips(), "presence": absent}))
+    outputs = run(model(), {**clips(), "presence": absent})
     assert all(np.isfinite(output).all() for output in outputs.values())
     assert (outputs["audio"][0] == 0).all() and (outputs["audio"][1] != 0).any()
 
@@ -151,13 +156,13 @@ def test_padded_tokens_may_hold_anything():
     streams = {"text": zs.Embeddings(length=5, features=3), "audio": STREAMS["audio"]}
     padded, inputs = build(streams), clips(streams=streams)
     mask = {"text": np.array([[True, True, True, False, False]] * 2)}
-    before = arrays(padded({**inputs, "padding_mask": mask}))
+    before = run(padded, {**inputs, "padding_mask": mask})
     inputs["text"][:, 3:] = np.nan
-    after = arrays(padded({**inputs, "padding_mask": mask}))
+    after = run(padded, {**inputs, "padding_mask": mask})
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])
     inputs["text"][:, 3:] = 1.0
-    assert (arrays(padded(inputs))["text"] != before["text"]).any()
+    assert (run(padded, inputs)["text"] != before["text"]).any()
 
 
 @pytest.mark.parametrize("wrong, message", [
@@ -225,10 +230,18 @@ def test_remat_changes_no_gradient():
 # === Late joining ===
 
 
+def remember(inputs):
+    return compiled(model().remember)(inputs)
+
+
+def join(inputs, memory):
+    return arrays(compiled(model().join)(inputs, memory))
+
+
 @pytest.mark.parametrize("first, later", [("audio", "video"), ("video", "audio")])
 def test_a_remembered_stream_joined_late_equals_the_joint_call(first, later):
-    memory = model().remember({first: clips()[first]})
-    late, joint = arrays(model().join({later: clips()[later]}, memory)), arrays(model()(clips()))
+    memory = remember({first: clips()[first]})
+    late, joint = join({later: clips()[later]}, memory), run(model(), clips())
     assert set(late) == set(joint)
     for name in joint:
         np.testing.assert_allclose(late[name], joint[name], atol=1e-5)
@@ -236,16 +249,16 @@ def test_a_remembered_stream_joined_late_equals_the_joint_call(first, later):
 
 def test_one_remembered_sound_meets_many_videos():
     sound, videos = clips(batch=1)["audio"], clips(batch=3)["video"]
-    late = arrays(model().join({"video": videos}, model().remember({"audio": sound})))
-    joint = arrays(model()({"audio": np.repeat(sound, 3, axis=0), "video": videos}))
+    late = join({"video": videos}, remember({"audio": sound}))
+    joint = run(model(), {"audio": np.repeat(sound, 3, axis=0), "video": videos})
     np.testing.assert_allclose(late["fusion"], joint["fusion"], atol=1e-5)
 
 
 def test_absence_is_remembered_too():
     presence = {"audio": np.array([True, False])}
-    memory = model().remember({"audio": clips()["audio"], "presence": presence})
-    late = arrays(model().join({"video": clips()["video"]}, memory))
-    joint = arrays(model()({**clips(), "presence": presence}))
+    memory = remember({"audio": clips()["audio"], "presence": presence})
+    late = join({"video": clips()["video"]}, memory)
+    joint = run(model(), {**clips(), "presence": presence})
     for name in joint:
         np.testing.assert_allclose(late[name], joint[name], atol=1e-5)
 
@@ -266,7 +279,7 @@ def test_a_stream_that_reads_others_cannot_be_remembered_alone():
 def test_structured_equals_dense_in_the_whole_model():
     dense = build(dense_mask=True)
     dense.set_weights(model().get_weights())
-    expected, found = arrays(dense(clips())), arrays(model()(clips()))
+    expected, found = run(dense, clips()), run(model(), clips())
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
 
@@ -277,7 +290,7 @@ def test_any_streams_under_any_names():
         "words": zs.Tokens(length=5, vocabulary_size=11),
         "gaze": zs.Embeddings(length=7, features=3),
     }
-    outputs = arrays(build(streams)(clips(streams=streams)))
+    outputs = run(build(streams), clips(streams=streams))
     assert {name: output.shape for name, output in outputs.items()} == dict.fromkeys(
         ["lidar", "words", "gaze", "fusion", "global"], (2, 14)
     )
@@ -312,7 +325,7 @@ def test_a_preset_rebuilds_the_model(tmp_path):
     model().save_to_preset(str(tmp_path))
     loaded = ZorroViTBackbone.from_preset(str(tmp_path))
     assert loaded.streams == STREAMS and loaded.routing == model().routing
-    np.testing.assert_array_equal(arrays(loaded(clips()))["fusion"], arrays(model()(clips()))["fusion"])
+    np.testing.assert_array_equal(run(loaded, clips())["fusion"], run(model(), clips())["fusion"])
 
 
 def test_the_config_rebuilds_the_model():
@@ -326,12 +339,22 @@ def test_resized_positions_serve_other_shapes():
     assert resized.transformer.layout["audio"] == 8
     # What needs no resizing is the same model.
     np.testing.assert_allclose(
-        arrays(resized({"video": clips()["video"]}))["video"],
-        arrays(model()({"video": clips()["video"]}))["video"],
+        run(resized, {"video": clips()["video"]})["video"],
+        run(model(), {"video": clips()["video"]})["video"],
         atol=1e-6,
     )
     same = model().resized(STREAMS)
-    np.testing.assert_allclose(arrays(same(clips()))["global"], arrays(model()(clips()))["global"], atol=1e-6)
+    np.testing.assert_allclose(run(same, clips())["global"], run(model(), clips())["global"], atol=1e-6)
+
+
+def test_a_model_built_on_the_graphs_tensors_is_saved_and_loaded(tmp_path):
+    zorro = model()
+    whole = keras.Model(zorro.input, keras.layers.Dense(3)(zorro.output["fusion"]))
+    whole.save(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "whole.keras")
+    np.testing.assert_allclose(
+        loaded.predict(clips(), verbose=0), whole.predict(clips(), verbose=0), atol=1e-6
+    )
 
 
 def test_the_graph_shows_streams_blocks_and_readout():

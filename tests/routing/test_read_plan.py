@@ -42,3 +42,10 @@ def test_a_stream_alone_needs_no_mask_for_being_absent_but_its_reader_does():
     assert masked == [False, False, True]
     padded = [read.masked for read in ReadPlan(routing, layout, layout, padded=["video"]).reads]
     assert padded == [False, True, True]
+
+
+def test_a_plan_is_rebuilt_from_its_config():
+    layout = TokenLayout({"audio": 2, "video": 3, "fusion": 1})
+    plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout, padded=["audio"], absent=["video"])
+    rebuilt = ReadPlan.from_config(plan.get_config())
+    assert rebuilt.reads == plan.reads and (rebuilt.mask == plan.mask).all()

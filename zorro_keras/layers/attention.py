@@ -5,6 +5,10 @@ from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
 from zorro_keras.layers.kernels import has_fused_attention
+from zorro_keras.routing import ReadPlan
+
+# A plan is an argument of layers in functional graphs, which Keras saves with the model.
+keras.saving.register_keras_serializable("zorro_keras")(ReadPlan)
 
 HIDDEN_LOGIT = -1e30
 LOGITS_PER_PART = 300_000  # of one head, float32: 1.2 MB
@@ -14,8 +18,8 @@ MAX_PARTS = 8  # each part is another few operations to compile
 def attend(query, key, value, attention_mask=None, dropout=None):
     """Returns each query's average of the values, weighted by softmax(query . key / sqrt(H)).
 
-    The softmax is computed in float32 whatever the dtype. A query that may read no key gets exactly zero. Long
-    sequences are read by a few queries at a time: the logits then stay in the processor's cache.
+    The softmax is computed in float32 whatever the dtype. A query that may read no key gets exactly zero.
+    Long sequences are read by a few queries at a time: the logits then stay in the processor's cache.
 
     Args:
         query: float tensor `(B, T, N, H)`.
@@ -46,7 +50,7 @@ def attend(query, key, value, attention_mask=None, dropout=None):
 
 
 def _read(query, key, value, mask, dropout):
-    """Returns `(B, N, T, E)`: the weights are divided by their sum only after the product, which is smaller."""
+    """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
     logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
     if mask is not None:
         logits = ops.where(mask, logits, HIDDEN_LOGIT)

@@ -9,8 +9,8 @@ import keras
 def has_fused_attention():
     """Returns whether `keras.ops.dot_product_attention` runs a kernel that never writes all logits to memory.
 
-    True on torch, and on JAX with a GPU. TensorFlow has none, nor has JAX on a CPU. On TPU Keras 3.15's kernel
-    assumes as many keys as queries and without a mask falls back to a causal one: never right for us.
+    True on torch, and on JAX with a GPU. TensorFlow has none, nor has JAX on a CPU. On TPU Keras 3.15's
+    kernel assumes as many keys as queries and without a mask falls back to a causal one: never right for us.
     """
     if keras.config.backend() == "jax":
         return any("gpu" in device.lower() for device in keras.distribution.list_devices())

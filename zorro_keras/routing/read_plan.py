@@ -50,20 +50,39 @@ class ReadPlan:
         absent: Collection[str] = (),
     ):
         self.routing, self.query_layout, self.key_layout = routing, query_layout, key_layout
-        self.reads = tuple(self._plan(frozenset(padded), frozenset(absent)))
+        self.padded, self.absent = frozenset(padded), frozenset(absent)
+        self.reads = tuple(self._plan())
 
     @cached_property
     def mask(self) -> np.ndarray:
         """The same routing as a dense mask `(T, S)` of booleans, True where the query may read the key."""
         return self.routing.truth_table(self.query_layout, self.key_layout)
 
-    def _plan(self, padded, absent):
+    def get_config(self) -> dict:
+        """Returns plain data from which `from_config` builds an equal plan."""
+        return {
+            "routing": self.routing.get_config(),
+            "query_layout": dict(self.query_layout),
+            "key_layout": dict(self.key_layout),
+            "padded": sorted(self.padded),
+            "absent": sorted(self.absent),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "ReadPlan":
+        """Builds the plan that `get_config` described."""
+        layouts = (TokenLayout(config["query_layout"]), TokenLayout(config["key_layout"]))
+        hidden = {"padded": config["padded"], "absent": config["absent"]}
+        return cls(Routing.from_config(config["routing"]), *layouts, **hidden)
+
+    def _plan(self):
         readers_of: dict[tuple[str, ...], list[str]] = {}
         for reader in self.query_layout:
             keys = tuple(stream for stream in self.key_layout if stream in self.routing[reader])
             readers_of.setdefault(keys, []).append(reader)
         for keys, readers in readers_of.items():
-            hidden = padded if readers == list(keys) and len(keys) == 1 else padded | absent
+            alone = readers == list(keys) and len(keys) == 1
+            hidden = self.padded if alone else self.padded | self.absent
             for queries in _join(self.query_layout, readers):
                 yield Read(queries, _join(self.key_layout, keys), not hidden.isdisjoint(keys))
 
