@@ -15,6 +15,9 @@ WORKERS ?= 2
 # Tests of one file share the models that it builds, so they stay in one process.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 PYTEST_ARGS ?=
+# What knows no backend, and the demonstration, are tested once, with the first backend.
+TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing applications/test_demo.py \
+	applications/audio_visual_classification/test_data.py test_layering.py test_packaging.py test_public_index.py)
 DEMO_ARGS ?=
 export KERAS_BACKEND ?= jax
 
@@ -40,11 +43,11 @@ demo: $(BASE) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
 
 test: $(addprefix test-,$(BACKENDS))
 
-test-jax test-tensorflow: test-%: $(DEV)
-	KERAS_BACKEND=$* $(PYTEST)
-
+test-jax test-tensorflow: $(DEV)
 test-torch: $(DEV) $(TORCH_STAMP)
-	KERAS_BACKEND=torch $(PYTEST)
+test-jax test-tensorflow test-torch: test-%:
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) \
+		$(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE))
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -235,6 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )
+    # TensorFlow tells of processors it could use and GPUs that are not there; its errors still raise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         set_backend(getattr(command, "backend", None))
         return command.run()

@@ -19,14 +19,12 @@ def attention_model(kind: str, batch_size: int):
     import keras
     from keras import ops
 
-    from zorro_keras.layers import Attention
-    from zorro_keras.layers.attention import attend
+    from zorro_keras.layers.attention import attend, attend_along
     from zorro_keras.routing import ReadPlan, Routing, TokenLayout
 
     tokens = {"audio": 320, "video": 1568, "fusion": 16}
     layout = TokenLayout(tokens)
     plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout)
-    attention = Attention(num_heads=12, head_dim=64)
 
     class Mixing(keras.layers.Layer):
         def build(self, input_shape):
@@ -37,7 +35,7 @@ def attention_model(kind: str, batch_size: int):
 
         def call(self, x):
             if kind == "structured":
-                mixed = attention._follow(plan, *self.arrays, None, None)
+                mixed = attend_along(plan, *self.arrays)
             else:
                 mixed = attend(*self.arrays, attention_mask=ops.convert_to_tensor(plan.mask[None]))
             return x + ops.mean(mixed, axis=(1, 2, 3))[:, None]

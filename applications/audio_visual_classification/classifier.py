@@ -108,7 +108,8 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
         give a shuffled dataset.
         """
         if self.preprocessor is None:
-            return keras.Model.fit(self, x=x, y=y, **kwargs)
+            # A dataset comes in its own order; Keras warns of its default to shuffle one.
+            return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
         return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

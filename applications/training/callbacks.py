@@ -180,8 +180,15 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(self._task, completed=done, description=text)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        values = ", ".join(f"{name} {_short(value)}" for name, value in (logs or {}).items())
+        values = ", ".join(
+            f"{name} {_short(value)}" for name, value in (logs or {}).items() if _headline(name)
+        )
         self.console.print(f"epoch {epoch + 1}/{self.epochs}: {values}", highlight=False, soft_wrap=True)
+
+
+def _headline(name: str) -> bool:
+    """Whether a metric is worth a person's glance once an epoch; `log.jsonl` has them all."""
+    return name in ("loss", "val_loss") or (name.startswith("val_") and name.endswith("accuracy"))
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def test_attention_is_the_papers_equation_with_blind_queries_at_zero():
 @pytest.mark.parametrize("training", [False, True])
 def test_a_blind_query_gets_exactly_zero_under_every_dropout_and_dtype(dtype, dropout_rate, training):
     query, key, value = (keras.ops.cast(normal(1, 3, 2, 4, seed=i), dtype) for i in range(3))
-    dropout = keras.layers.Dropout(dropout_rate, seed=0) if dropout_rate else None
+    dropout = keras.layers.Dropout(dropout_rate, seed=0, dtype=dtype) if dropout_rate else None
     mask = np.array([[[True, True, False], [False, False, False], [True, False, False]]])
     result = array(attend(query, key, value, mask, dropout and (lambda w: dropout(w, training=training))))
     assert (result[:, 1] == 0).all()

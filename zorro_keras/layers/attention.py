@@ -49,6 +49,20 @@ def attend(query, key, value, attention_mask=None, dropout=None):
     return ops.transpose(context, (0, 2, 1, 3))
 
 
+def attend_along(plan, query, key, value, attention_mask=None, dropout=None):
+    """Returns `(B, T, N, E)` as `attend` does; each query reads only the keys that a `ReadPlan` gives it."""
+    results = {}
+    for read in plan.reads:
+        mask = None
+        if read.masked and attention_mask is not None:
+            mask = _take(attention_mask, read.keys, axis=2)
+            mask = mask if mask.shape[1] == 1 else mask[:, read.queries]
+        keys, values = _take(key, read.keys, axis=1), _take(value, read.keys, axis=1)
+        results[read.queries.start] = attend(query[:, read.queries], keys, values, mask, dropout)
+    ordered = [results[start] for start in sorted(results)]
+    return ordered[0] if len(ordered) == 1 else ops.concatenate(ordered, axis=1)
+
+
 def _read(query, key, value, mask, dropout):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
     logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
@@ -164,21 +178,9 @@ class Attention(keras.layers.Layer):
         if plan is None:
             context = attend(query, key, value, attention_mask, dropout)
         else:
-            context = self._follow(plan, query, key, value, attention_mask, dropout)
+            context = attend_along(plan, query, key, value, attention_mask, dropout)
         context = ops.reshape(context, (-1, context.shape[1], self.num_heads * context.shape[-1]))  # B T NE
         return self.output_dense(context)
-
-    def _follow(self, plan, query, key, value, attention_mask, dropout):
-        results = []
-        for read in plan.reads:
-            mask = None
-            if read.masked and attention_mask is not None:
-                mask = _take(attention_mask, read.keys, axis=2)
-                mask = mask if mask.shape[1] == 1 else mask[:, read.queries]
-            keys, values = _take(key, read.keys, axis=1), _take(value, read.keys, axis=1)
-            results.append((read.queries, attend(query[:, read.queries], keys, values, mask, dropout)))
-        ordered = [result for _, result in sorted(results, key=lambda pair: pair[0].start)]
-        return ordered[0] if len(ordered) == 1 else ops.concatenate(ordered, axis=1)
 
     def _dense(self, units, name, input_shape):
         dense = keras.layers.Dense(

@@ -12,6 +12,13 @@ class AnyStreams:
 
     input_spec = None  # the model checks its own inputs: see `StreamInputs`
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Until it is initialised, keras-hub 0.32 sets attributes past torch's bookkeeping: torch would know
+        # none of the weights, and `zero_grad` would leave gradients to add up from step to step. Forgotten
+        # here, the list is made anew when it is next asked for. Other backends have none.
+        self.__dict__.pop("_torch_params", None)
+
     def call(self, inputs, training=None):
         return self.answer(inputs, training=training)
 

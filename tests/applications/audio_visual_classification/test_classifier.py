@@ -108,6 +108,16 @@ def test_unimodal_logits_never_move_with_the_other_stream():
     assert (before["fusion"] != after["fusion"]).any()
 
 
+def test_training_takes_the_same_path_on_every_backend():
+    task, random = build(), np.random.default_rng(1)
+    for weight in sorted(task.weights, key=lambda weight: weight.path):
+        is_scale = weight.path.endswith("gamma")
+        weight.assign(np.ones(weight.shape) if is_scale else 0.1 * random.normal(size=weight.shape))
+    task.compile(keras.optimizers.SGD(0.5))
+    losses = task.fit(clips(), np.arange(4) % 3, epochs=4, verbose=0).history["loss"]
+    assert losses == pytest.approx([1.084539, 1.076149, 1.068774, 1.062197], abs=2e-5)
+
+
 def test_integer_and_one_hot_labels_mean_the_same():
     labels = np.array([0, 1, 2, 1])
     as_integers = model().evaluate(clips(), labels, verbose=0, return_dict=True)

@@ -89,7 +89,7 @@ def test_nonsense_is_refused_by_name(part, changes, message):
 def test_a_video_patch_must_divide_the_video():
     tiny = CONFIGS["tiny"]
     with pytest.raises(
-        ConfigError, match=r"`video_patch` must be 3 positive sizes that divide \(8, 32, 32\)"
+        ConfigError, match=r"`video_patch` must be 3 positive sizes that divide \(16, 32, 32\)"
     ):
         dataclasses.replace(tiny, model=dataclasses.replace(tiny.model, video_patch=(3, 8, 8)))
 
