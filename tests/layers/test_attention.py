@@ -88,7 +88,7 @@ def test_structured_gradients_equal_the_dense_masks():
     layout = TokenLayout({"audio": 5, "video": 7, "fusion": 2})
     plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout)
     attention, tokens = Attention(num_heads=2, head_dim=3), normal(3, layout.total, 6)
-    weight = normal(3, layout.total, 6, seed=1)
+    weight = keras.ops.convert_to_tensor(normal(3, layout.total, 6, seed=1))
     attention.build(tokens.shape)
     (structured,) = gradients(lambda x: keras.ops.sum(attention(x, plan=plan) * weight), tokens)
     (dense,) = gradients(

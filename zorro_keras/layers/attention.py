@@ -34,6 +34,7 @@ def attend(query, key, value, attention_mask=None, dropout=None):
     Reference:
         arXiv 1706.03762, section 3.2.1; the blind query follows DeepMind's Perceiver IO code.
     """
+    query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
     # JAX's kernel takes values of the keys' width only.
     same_width = query.shape[-1] == value.shape[-1]
     if attention_mask is None and dropout is None and same_width and has_fused_attention():
