@@ -18,8 +18,17 @@ EXPECTED = {
 }
 
 
+NEEDS_TENSORFLOW = {"export_and_serve", "train_on_your_own_folder"}  # SavedModel, tf.data
+
+
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.tensorflow] * (path.stem in NEEDS_TENSORFLOW))
+        for path in EXAMPLES
+    ],
+)
 def test_the_example_runs_and_says_what_it_promises(example, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(example)])

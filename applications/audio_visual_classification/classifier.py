@@ -112,6 +112,18 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
             return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
         return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
 
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Evaluates as `keras.Model.evaluate` does, preprocessing first if the task has a preprocessor."""
+        if self.preprocessor is None:
+            return keras.Model.evaluate(self, x=x, y=y, **kwargs)
+        return super().evaluate(x=x, y=y, **kwargs)
+
+    def predict(self, x, **kwargs):
+        """Predicts as `keras.Model.predict` does, preprocessing first if the task has a preprocessor."""
+        if self.preprocessor is None:
+            return keras.Model.predict(self, x, **kwargs)
+        return super().predict(x, **kwargs)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         labels = self._labels(y)
         shares = self._shares(x, y_pred, sample_weight)
