@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 BACKEND = os.environ["KERAS_BACKEND"]
-pytestmark = pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow is the backend here")
+HUB = tuple(map(int, version("keras-hub").split(".")[:2]))
+pytestmark = [
+    pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow is the backend here"),
+    pytest.mark.skipif(HUB < (0, 32), reason="keras-hub before 0.32 imports TensorFlow itself"),
+]
 
 # Runs first in a new process. Where TensorFlow is installed, this makes it as good as absent.
 WITHOUT_TENSORFLOW = """
