@@ -40,7 +40,7 @@ def attention_model(kind: str, batch_size: int):
                 mixed = attend(*self.arrays, attention_mask=ops.convert_to_tensor(plan.mask[None]))
             return x + ops.mean(mixed, axis=(1, 2, 3))[:, None]
 
-    inputs = keras.Input((1,))
+    inputs = keras.Input(batch_shape=(batch_size, 1))
     model = keras.Model(inputs, Mixing()(inputs))
     model.compile(keras.optimizers.SGD(1e-3), "mse")
     return model
