@@ -46,8 +46,7 @@ test: $(addprefix test-,$(BACKENDS))
 test-jax test-tensorflow: $(DEV)
 test-torch: $(DEV) $(TORCH_STAMP)
 test-jax test-tensorflow test-torch: test-%:
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) \
-		$(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE))
+	KERAS_BACKEND=$* $(PYTEST) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE))
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import pytest
 
 from tests.backend import array, compiled, gradients
 from zorro_keras.layers import Attention
+from zorro_keras.layers import attention as attention_module
 from zorro_keras.layers.attention import attend
 from zorro_keras.routing import ReadPlan, Routing, TokenLayout
 
@@ -35,6 +36,17 @@ def test_attention_is_the_papers_equation_with_blind_queries_at_zero():
     np.testing.assert_allclose(
         array(attend(query, key, value)), numpy_attention(query, key, value, everything), atol=2e-6
     )
+
+
+@pytest.mark.parametrize("mask_rows", [5, 1])
+def test_queries_read_in_parts_get_what_they_get_at_once(monkeypatch, mask_rows):
+    query, key, value = normal(2, 5, 3, 7), normal(2, 11, 3, 7, seed=1), normal(2, 11, 3, 13, seed=2)
+    mask = np.random.default_rng(3).random((2, mask_rows, 11)) < 0.4
+    mask[0, 0] = False
+    monkeypatch.setattr(attention_module, "LOGITS_PER_PART", 20)
+    assert len(attention_module._row_slices(5, 11)) == 2
+    expected = numpy_attention(query, key, value, np.broadcast_to(mask, (2, 5, 11)))
+    np.testing.assert_allclose(array(attend(query, key, value, mask)), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
