@@ -10,14 +10,18 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+TRANSFORMERS ?= transformers>=4.57
 BACKENDS ?= jax tensorflow torch
 WORKERS ?= 2
 # Tests of one file share the models that it builds, so they stay in one process.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 PYTEST_ARGS ?=
-# What knows no backend, and the demonstration, are tested once, with the first backend.
-TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing applications/test_demo.py \
-	applications/audio_visual_classification/test_data.py test_layering.py test_packaging.py test_public_index.py)
+# What knows no backend, and the demonstrations, are tested once, with the first backend.
+TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing weights/test_files.py \
+	applications/test_demo.py applications/test_convert.py applications/masked_language/test_learning.py \
+	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
+	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \
+	$(wildcard $(addprefix tests/applications/text_classification/test_,*_files.py *_text.py scores.py)))
 DEMO_ARGS ?=
 export KERAS_BACKEND ?= jax
 
@@ -80,7 +84,7 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 # pip, not uv: pip alone sees wheels that a machine keeps in its own folder of wheels.
 $(TORCH_STAMP): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet $(TORCH) "$(TRANSFORMERS)"
 	@touch $@
 
 , := ,

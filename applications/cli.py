@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -74,6 +75,8 @@ class Prepare:
     """Longer clips are cut here."""
     num_workers: int = 2
     """Processes that decode."""
+    max_worker_bytes: int | None = 4 * 2**30
+    """Memory each of them may use. `None` is no limit."""
     on_error: Literal["raise", "skip", "drop_modality"] = "skip"
     """What to do with a damaged clip."""
     max_bad_fraction: float = 0.01
@@ -97,10 +100,10 @@ class Train:
 
     task: Annotated[Positional[str], arg(metavar="TASK")]
     """Task, such as audio_visual_classification."""
-    data: Path
-    """Shards or a source."""
     out: Path
     """Folder of the run."""
+    data: Path | None = None
+    """Shards or a source. By default the small data that the task makes for itself, if it does."""
     config: str = "tiny"
     """Named configuration of the task."""
     overrides: Overrides = ()
@@ -116,18 +119,20 @@ class Train:
 
         config = apply_overrides(named_config(self.task, self.config), self.overrides)
         from zorro_keras.applications.training.fit import train
+        from zorro_keras.applications.training.task import default_data
 
-        return _show(train(self.task, config, str(self.data), str(self.out), resume=self.resume))
+        data = default_data(self.task, self.out, make=True) if self.data is None else self.data
+        return _show(train(self.task, config, str(data), str(self.out), resume=self.resume))
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Writes the modality report of a run: what each head knows from each subset of its inputs."""
+    """Writes the report of a run; of a model of streams, what each head knows from each subset of them."""
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
-    data: Path
-    """Shards or a source."""
+    data: Path | None = None
+    """Shards or a source. By default the data that the task made for the run."""
     streams: str | None = None
     """One subset of the inputs, separated by commas, such as audio,video. All subsets by default."""
     out: Path | None = None
@@ -136,20 +141,27 @@ class Evaluate:
     """Keras backend."""
 
     def run(self) -> int:
+        from zorro_keras.applications.training.task import commands_of, default_data
+
+        commands = commands_of(self.run_dir)
+        data = default_data("evaluation", self.run_dir) if self.data is None else self.data
+        if commands is not None:
+            _refuse(commands, streams=self.streams)
+            return _show(commands.evaluate(self.run_dir, data, out=self.out))
         from zorro_keras.applications.training.report import evaluate_run
 
         subsets = None if self.streams is None else [tuple(self.streams.split(","))]
-        return _show(evaluate_run(self.run_dir, self.data, subsets=subsets, out=self.out))
+        return _show(evaluate_run(self.run_dir, data, subsets=subsets, out=self.out))
 
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Prints the top classes of a file per head, or writes a timeline of a long one."""
+    """Prints what a run says of a file, a folder or a text; or writes a timeline of a long video."""
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
-    file: Positional[Path]
-    """Video or sound file."""
+    source: Positional[str]
+    """Video, sound or image file, folder of images, or text: whatever the model reads."""
     audio_only: bool = False
     """Looks at the sound alone."""
     video_only: bool = False
@@ -166,14 +178,21 @@ class Predict:
             raise ConfigError(
                 "`--audio-only` and `--video-only` exclude each other.", stage="command", reason="bad_value"
             )
+        from zorro_keras.applications.training.task import commands_of
+
+        commands = commands_of(self.run_dir)
+        if commands is not None:
+            alone = {"audio_only": self.audio_only, "video_only": self.video_only, "timeline": self.timeline}
+            _refuse(commands, **alone)
+            return commands.predict(self.run_dir, self.source, top=self.top)
         streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
         if self.timeline is not None:
             from zorro_keras.applications.training.timeline import timeline
 
-            return _show(timeline(self.run_dir, self.file, self.timeline, streams=streams))
+            return _show(timeline(self.run_dir, self.source, self.timeline, streams=streams))
         from zorro_keras.applications.training.predict import predict_file
 
-        predict_file(self.run_dir, self.file, streams=streams, top=self.top)
+        predict_file(self.run_dir, self.source, streams=streams, top=self.top)
         return 0
 
 
@@ -197,6 +216,33 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True)
+class Convert:
+    """Makes a preset of published Perceiver IO weights, and says what became of every tensor."""
+
+    source: Positional[Path]
+    """Hugging Face repository on disk, or one file of its or of DeepMind's weights."""
+    preset_dir: Positional[Path]
+    """Folder of the preset."""
+    semantics: Literal["deepmind", "hugging_face"] | None = None
+    """Whose numbers to give where the two differ. By default whoever's file it is."""
+    kernel_order: Literal["3210", "2310"] | None = None
+    """Axes of Hugging Face's 7x7 kernel: 3210 restores DeepMind's, 2310 computes what Hugging Face's does."""
+    query_residual: bool | None = None
+    """Whether the decoder adds the query to what it read. By default what the semantics' code does."""
+    verbose: bool = False
+    """Prints a line for every tensor."""
+    backend: Backend | None = None
+    """Keras backend."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.convert import convert
+
+        settings = {name: getattr(self, name) for name in ("semantics", "query_residual", "verbose")}
+        order = None if self.kernel_order is None else tuple(map(int, self.kernel_order))
+        return _show(convert(self.source, self.preset_dir, kernel_order=order, **settings))
+
+
+@dataclasses.dataclass(frozen=True)
 class Demo:
     """Makes clips, trains, evaluates, exports and serves, and prints the result beside the known ceilings."""
 
@@ -214,7 +260,7 @@ class Demo:
         return 0
 
 
-COMMANDS = (Doctor, Clips, Prepare, Train, Evaluate, Predict, Export, Demo)
+COMMANDS = (Doctor, Clips, Prepare, Train, Evaluate, Predict, Export, Convert, Demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -224,8 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: optional words after `zorro-keras`. `sys.argv` by default.
 
     Returns:
-        0, or the exit code of the fault: 2 usage or configuration, 3 data, 4 training. A mistake in the
-        words themselves ends the process with 2.
+        0, or the exit code of the fault: 2 usage or configuration, 3 data, 4 training; 5 where SIGTERM or
+        SIGINT stopped a training that can go on. A mistake in the words themselves ends the process with 2.
     """
     commands = {kind.__name__.lower(): kind for kind in COMMANDS}
     command = tyro.extras.subcommand_cli_from_dict(
@@ -269,6 +315,16 @@ def set_backend(backend: str | None) -> None:
                 stage="command", reason="bad_value", advice="Set KERAS_BACKEND before Keras is imported.",
             )  # fmt: skip
     os.environ["KERAS_BACKEND"] = backend
+
+
+def _refuse(commands: ModuleType, **options: Any) -> None:
+    """Says so where an option means nothing to a task."""
+    for name, value in options.items():
+        if value:
+            task = commands.__name__.split(".")[-2]
+            raise ConfigError(
+                f"`--{name.replace('_', '-')}` means nothing to {task}.", stage="command", reason="bad_value"
+            )
 
 
 def _show(values: Any) -> int:

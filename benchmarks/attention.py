@@ -1,11 +1,12 @@
 """Structured attention against one product under a dense mask, at the paper's base shapes.
 
 320 audio, 1568 video and 16 fusion tokens, 768 channels, 12 heads. Compared are the attention itself
-(queries, keys and values given), the whole base model, and the peak memory of its training step in a
-process of its own. The last rows say what audio alone costs, and how much of the machine's float32
-matmul speed the joint forward reaches.
+(queries, keys and values given; also against `keras.ops.dot_product_attention`), the whole base model, and
+the peak memory of its training step in a process of its own. The last rows say what audio alone costs, and
+how much of the machine's float32 matmul speed the joint forward reaches.
 """
 
+import functools
 import json
 
 import measure
@@ -14,36 +15,40 @@ STREAMS = {"audio": {"frames": 640, "bins": 128}, "video": {"frames": 8, "height
 KINDS = ("structured", "dense")
 
 
-def attention_model(kind: str, batch_size: int):
-    """A Keras model whose only work is one attention, and whose weights are its queries, keys and values."""
-    import keras
+def attention_runs(step: str, batch_size: int = 2) -> list:
+    """Calls of the attention alone: structured, under a dense mask, and Keras's own under the same mask."""
+    import numpy as np
     from keras import ops
 
     from zorro_keras.layers.attention import attend, attend_along
     from zorro_keras.routing import ReadPlan, Routing, TokenLayout
 
-    tokens = {"audio": 320, "video": 1568, "fusion": 16}
-    layout = TokenLayout(tokens)
+    layout = TokenLayout({"audio": 320, "video": 1568, "fusion": 16})
     plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout)
+    mask = ops.convert_to_tensor(plan.mask[None])
+    rng = np.random.default_rng(0)
+    shape = (batch_size, 1904, 12, 64)  # B T N H
+    arrays = [ops.convert_to_tensor(rng.normal(size=shape).astype("float32")) for _ in range(3)]
+    kinds = (
+        lambda *arrays: attend_along(plan, *arrays),
+        lambda *arrays: attend(*arrays, attention_mask=mask),
+        lambda *arrays: ops.dot_product_attention(*arrays, mask=mask[:, None]),
+    )
+    compiled = measure.compiled if step == "forward" else measure.compiled_gradients
+    return [functools.partial(compiled(kind), *arrays) for kind in kinds]
 
-    class Mixing(keras.layers.Layer):
-        def build(self, input_shape):
-            shape = (batch_size, sum(tokens.values()), 12, 64)  # B T N H
-            self.arrays = [
-                self.add_weight(shape, "random_normal", name=name) for name in ("query", "key", "value")
-            ]
 
-        def call(self, x):
-            if kind == "structured":
-                mixed = attend_along(plan, *self.arrays)
-            else:
-                mixed = attend(*self.arrays, attention_mask=ops.convert_to_tensor(plan.mask[None]))
-            return x + ops.mean(mixed, axis=(1, 2, 3))[:, None]
-
-    inputs = keras.Input(batch_shape=(batch_size, 1))
-    model = keras.Model(inputs, Mixing()(inputs))
-    model.compile(keras.optimizers.SGD(1e-3), "mse")
-    return model
+def attention_rows() -> list[measure.Row]:
+    """Rows for the dense seconds over the structured seconds of the attention alone."""
+    rows = []
+    for step in ("forward", "forward and backward"):
+        structured, dense, keras_dense = measure.seconds_in_turns(attention_runs(step), turns=15)
+        detail = f"structured {structured:.3f} s, dense {dense:.3f} s, keras.ops {keras_dense:.3f} s"
+        rows += [
+            measure.Row(f"attention, {step}: dense / structured", dense / structured, 1.4, detail=detail),
+            measure.Row(f"attention, {step}: keras.ops dense / structured", keras_dense / structured),
+        ]
+    return rows
 
 
 def backbone(kind: str):
@@ -74,36 +79,24 @@ def example(batch_size: int) -> dict:
     return {name: rng.normal(size=(batch_size, *shape)).astype("float32") for name, shape in shapes.items()}
 
 
-def forward_and_train_ratios(what: str, models: list, x, y, target: float, turns: int) -> list[measure.Row]:
-    """Rows for dense seconds over structured seconds."""
+def whole_model_rows() -> list[measure.Row]:
+    """Rows for the dense seconds over the structured seconds of the base model."""
+    import numpy as np
+
+    x, y = example(batch_size=1), np.zeros((1, 768), "float32")
+    models = [whole_model(kind) for kind in KINDS]
+    steps = {
+        "forward": [functools.partial(model.predict_on_batch, x) for model in models],
+        "train step": [functools.partial(model.train_on_batch, x, y) for model in models],
+    }
     rows = []
-    for step in ("forward", "train step"):
-        if step == "forward":
-            runs = [lambda model=model: model.predict_on_batch(x) for model in models]
-        else:
-            runs = [lambda model=model: model.train_on_batch(x, y) for model in models]
-        structured, dense = measure.seconds_in_turns(runs, turns=turns)
+    for step, runs in steps.items():
+        structured, dense = measure.seconds_in_turns(runs, turns=5, warm_up=1)
         detail = f"structured {structured:.3f} s, dense {dense:.3f} s"
         rows.append(
-            measure.Row(f"{what}, {step}: dense / structured", dense / structured, target, detail=detail)
+            measure.Row(f"whole model, {step}: dense / structured", dense / structured, 1.1, detail=detail)
         )
     return rows
-
-
-def matmul_flops_per_second(size: int = 3072) -> float:
-    """The most that this backend reaches with one large float32 product."""
-    import time
-
-    import numpy as np
-    from keras import ops
-
-    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
-    best = float("inf")
-    for _ in range(6):
-        start = time.perf_counter()
-        float(ops.max(ops.matmul(a, a)))
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
 
 
 def forward_flops(base) -> int:
@@ -127,7 +120,7 @@ def forward_rows(base) -> list[measure.Row]:
     joint, audio = measure.seconds_in_turns(
         [lambda: base.predict_on_batch(joint_input), lambda: base.predict_on_batch(audio_input)], turns=3
     )
-    speed, peak = forward_flops(base) / joint, matmul_flops_per_second()
+    speed, peak = forward_flops(base) / joint, measure.matmul_flops_per_second()
     return [
         measure.Row(
             "base forward: joint / audio only", joint / audio, 5.0, detail=f"{joint:.3f} s, {audio:.3f} s"
@@ -163,14 +156,7 @@ def main() -> None:
         print(json.dumps({"megabytes": measure.resident_megabytes(peak=True)}))
         return
 
-    rows = [memory_row()]
-    models = [attention_model(kind, batch_size=2) for kind in KINDS]
-    x = np.zeros((2, 1), "float32")
-    rows += forward_and_train_ratios("attention", models, x, x, target=1.4, turns=7)
-    models = [whole_model(kind) for kind in KINDS]
-    y = np.zeros((1, 768), "float32")
-    rows += forward_and_train_ratios("whole model", models, example(batch_size=1), y, target=1.1, turns=3)
-    rows += forward_rows(backbone("structured"))
+    rows = [memory_row(), *attention_rows(), *whole_model_rows(), *forward_rows(backbone("structured"))]
     measure.show(rows, arguments.json)
 
 

@@ -60,6 +60,89 @@ def seconds_in_turns(runs: Sequence[Callable[[], object]], turns: int = 7, warm_
     return [statistics.median(seconds) for seconds in times]
 
 
+def compiled(function: Callable) -> Callable:
+    """The function compiled as `fit` compiles on this backend; a call returns when the result is there."""
+    import keras
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        jitted = jax.jit(function)
+        return lambda *arrays: jax.block_until_ready(jitted(*arrays))
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    return function
+
+
+def compiled_call(model) -> Callable:
+    """A model's call, compiled; on torch, without gradients."""
+    import keras
+
+    if keras.config.backend() == "jax":
+        # Weights are arguments: as constants of the program, XLA would copy them into it.
+        weights = [
+            [variable.value for variable in variables]
+            for variables in (model.trainable_variables, model.non_trainable_variables)
+        ]
+        call = compiled(lambda weights, inputs: model.stateless_call(*weights, inputs)[0])
+        return lambda inputs: call(weights, inputs)
+    if keras.config.backend() == "tensorflow":
+        return compiled(lambda inputs: model(inputs))
+    import torch
+
+    def call(inputs):
+        with torch.inference_mode():
+            return model(inputs)
+
+    return call
+
+
+def compiled_gradients(function: Callable) -> Callable:
+    """The gradients of the mean square of the function's result by each of its arrays, compiled."""
+    import keras
+
+    def loss(*arrays):
+        return keras.ops.mean(keras.ops.square(function(*arrays)))
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        return compiled(lambda *arrays: jax.grad(loss, argnums=range(len(arrays)))(*arrays))
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def tape_gradients(*arrays):
+            with tf.GradientTape() as tape:
+                tape.watch(arrays)
+                value = loss(*arrays)
+            return tape.gradient(value, arrays)
+
+        return compiled(tape_gradients)
+
+    def torch_gradients(*arrays):
+        leaves = [array.detach().requires_grad_() for array in arrays]
+        loss(*leaves).backward()
+        return [leaf.grad for leaf in leaves]
+
+    return torch_gradients
+
+
+def matmul_flops_per_second(size: int = 3072) -> float:
+    """The most that this backend reaches with one large float32 product."""
+    import numpy as np
+    from keras import ops
+
+    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
+    best = float("inf")
+    for _ in range(6):
+        start = time.perf_counter()
+        float(ops.max(ops.matmul(a, a)))
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
 def resident_megabytes(*, peak: bool) -> float:
     """Resident memory of this process: now, or at its highest so far."""
     if peak:

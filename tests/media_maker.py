@@ -156,6 +156,18 @@ def write_sound(
     return path
 
 
+def spoil_stream(path: str | Path, kind: str) -> None:
+    """Overwrites the packets of the `"audio"` or `"video"` of a file; its headers and the rest stay."""
+    path = Path(path)
+    with av.open(str(path)) as container:
+        (stream,) = getattr(container.streams, kind)
+        places = [(packet.pos, packet.size) for packet in container.demux(stream) if packet.size]
+    data = bytearray(path.read_bytes())
+    for position, size in places:
+        data[position : position + size] = b"\xff" * size
+    path.write_bytes(data)
+
+
 def top_level_boxes(data: bytes) -> list[tuple[bytes, int, int]]:
     """The boxes of an MP4 as (type, start, end), for tests that damage a known part of a file."""
     boxes, position = [], 0

@@ -10,15 +10,19 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 EXPECTED = {
     "add_a_third_stream": "If the caption changes, these can change: ['caption', 'fusion', 'global']",
     "answer_with_a_modality_missing": "second clip, video output: 0.0",
+    "classify_a_folder_of_images": "classes: checks, circle, circles",
     "custom_training_loop": "step 9: loss",
     "draw_a_routing": "`audio` depends on: ['audio', 'fusion', 'video']",
     "export_and_serve": "served from the picture alone",
+    "perceiver_of_your_own": "answers right on held-out pictures",
+    "fill_in_masked_text": "Monday comes before[MASK*8].",
     "train_on_your_own_folder": "classes: bounce",
     "zorro_in_twenty_lines": "global: logits (40, 5)",
 }
 
 
-NEEDS_TENSORFLOW = {"export_and_serve", "train_on_your_own_folder"}  # SavedModel, tf.data
+# SavedModel, tf.data
+NEEDS_TENSORFLOW = {"classify_a_folder_of_images", "export_and_serve", "train_on_your_own_folder"}
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")

@@ -28,6 +28,7 @@ SHARED_RANKS = {
 COMMAND_LINE = {"cli", "doctor", "demo"}
 
 LIBRARY_MAY_IMPORT = {"keras", "keras_hub", "numpy", LIBRARY} | set(sys.stdlib_module_names)
+FILE_FORMATS = {"weights": {"safetensors"}}
 ROUTING_MAY_IMPORT = {"numpy", LIBRARY} | set(sys.stdlib_module_names)
 PRIVATE = ("keras.src", "keras_hub.src")
 
@@ -66,6 +67,7 @@ def part_of(name: str, root: str) -> str:
 def library_complaint(module: str, imported: str) -> str | None:
     part, package = part_of(module, LIBRARY), imported.partition(".")[0]
     may_import = ROUTING_MAY_IMPORT if part == "routing" else LIBRARY_MAY_IMPORT
+    may_import = may_import | FILE_FORMATS.get(part, set())
     if package not in may_import:
         return "is not for this layer"
     if package != LIBRARY:
@@ -123,6 +125,7 @@ def test_imports_go_down_only():
         ("zorro_keras.layers.a", "import tensorflow as tf", "not for this layer"),
         ("zorro_keras.models.a", "def f():\n    import jax.numpy", "not for this layer"),
         ("zorro_keras.models.a", "from torch import nn", "not for this layer"),
+        ("zorro_keras.models.a", "from safetensors.numpy import save_file", "not for this layer"),
         ("zorro_keras.routing.a", "import keras", "not for this layer"),
         ("zorro_keras.layers.a", "from keras.src import backend", "private"),
         ("zorro_keras.layers.a", "from keras_hub.src.models import backbone", "private"),

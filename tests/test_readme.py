@@ -1,4 +1,4 @@
-"""What a README shows works: its Python runs, and its commands are understood."""
+"""What a README shows works: its Python runs, its commands are understood, and those of a task run, too."""
 
 import os
 import re
@@ -18,7 +18,18 @@ from zorro_keras.applications.training.task import named_config
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "applications").glob("*/README.md"))]
 FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-PYTHON, SHELL = {"python", "py"}, {"bash", "console", "sh", "shell"}
+PYTHON, SHELL = {"python", "py"}, {"", "bash", "console", "sh", "shell"}
+TASK_README = ROOT / "applications" / "audio_visual_classification" / "README.md"
+SETTING = re.compile(r"`--set ([\w.]+=[\w.]+)`")  # as a README shows one in a sentence
+# Added to the training that a README shows, so that it takes seconds.
+LIGHTER = (
+    "training.epochs=1",
+    "training.batch_size=8",
+    "data.geometry.num_frames=8",
+    "model.num_layers=1",
+    "model.hidden_dim=16",
+    "model.mlp_dim=16",
+)
 
 
 def blocks(text: str, languages: set[str]) -> list[tuple[int, str]]:
@@ -86,6 +97,28 @@ def test_a_documented_command_is_understood(words: list[str], monkeypatch: pytes
     (command,) = understood
     if isinstance(command, cli.Train):
         apply_overrides(named_config(command.task, command.config), command.overrides)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_the_commands_of_a_task_run_one_after_another(tmp_path: Path):
+    text = TASK_README.read_text(encoding="utf-8")
+    shown = [words[1:] for words in commands(text) if words[0] == "zorro-keras"]
+    assert [words[0] for words in shown] == ["clips", "prepare", "train", "evaluate"]
+    settings = [word for setting in (*LIGHTER, *SETTING.findall(text)) for word in ("--set", setting)]
+    lighter = {"clips": ["--count", "16"], "train": settings}
+    for name, *words in shown:
+        result = run([sys.executable, "-m", cli.__name__, name, *words, *lighter.get(name, [])], tmp_path)
+        assert result.returncode == 0, f"{name}: {result.stderr[-4000:]}"
+    assert (tmp_path / "runs" / "first" / "report").is_dir()
+
+
+def test_every_readme_that_shows_a_command_is_looked_at():
+    shown = {path for path in READMES if "\nzorro-keras " in path.read_text(encoding="utf-8")}
+    understood = {
+        path for path in shown if any(words[0] == "zorro-keras" for words in commands(path.read_text()))
+    }
+    assert TASK_README in shown and shown == understood
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -48,6 +48,12 @@ def misbehave(task: str) -> Any:
     return np.full(300_000, len(task), np.uint8)
 
 
+def fill_megabytes(task: str) -> tuple[int, int]:
+    """Fills as much memory as the task's name says. Returns the process and the megabytes."""
+    block = np.ones(int(task.partition("_")[0]) * 2**20, np.uint8)
+    return os.getpid(), block.size // 2**20
+
+
 def heavy_modules(task: Any) -> list[str]:
     """Which heavy packages the worker has imported."""
     return [name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules]

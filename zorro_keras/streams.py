@@ -5,7 +5,7 @@ import math
 
 import keras
 
-__all__ = ["Embeddings", "Image", "Spectrogram", "Stream", "Tokens", "Video"]
+__all__ = ["Embeddings", "Image", "Spectrogram", "Stream", "Tokens", "Video", "Waveform"]
 
 RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask")
 
@@ -165,3 +165,19 @@ class Tokens(Stream):
     @property
     def patch(self) -> tuple[int]:
         return (1,)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Waveform(Stream):
+    """Audio samples `(samples,)` of one channel, cut into `patch` = (samples,) a token."""
+
+    samples: int
+    patch: tuple[int] = (16,)
+
+    def __post_init__(self):
+        self._check()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.samples,)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
+from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES
 from zorro_keras.applications.training.config import TrainingConfig
 
 STREAMS = ("audio", "video")
@@ -71,6 +72,8 @@ class DataConfig:
         max_bad_fraction: float in [0, 1]. A larger share of bad clips in one pass stops the run.
         num_workers: int >= 1. Processes that decode media read directly.
         deadline_seconds: float > 0. A clip that takes longer to decode counts as bad.
+        max_worker_bytes: optional int >= 1. A clip that needs more memory to decode counts as bad. None is
+            no limit.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -84,6 +87,7 @@ class DataConfig:
     max_bad_fraction: float = 0.01
     num_workers: int = 2
     deadline_seconds: float = 30.0
+    max_worker_bytes: int | None = MAX_WORKER_BYTES
 
     def __post_init__(self) -> None:
         known = (
@@ -96,6 +100,8 @@ class DataConfig:
             "max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction
         )
         _check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
+        most = self.max_worker_bytes
+        _check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)
 
 
 @dataclass(frozen=True)

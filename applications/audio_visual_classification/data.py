@@ -140,6 +140,7 @@ def _reading(data: ClipData, config: Config, faults_path: str | Path | None) -> 
         max_bad_fraction=settings.max_bad_fraction,
         num_workers=settings.num_workers,
         deadline_seconds=settings.deadline_seconds,
+        max_worker_bytes=settings.max_worker_bytes,
         faults_path=faults_path,
     )
 

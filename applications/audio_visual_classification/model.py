@@ -45,12 +45,9 @@ def build_model(config: Config, label_names: Sequence[str]) -> AudioVisualClassi
         **{name: size for name, size in sizes.items() if size is not None},
     )
     preprocessor = AudioVisualPreprocessor(clip, log_mel, label_names)
+    # The training loop smooths the labels where it checks them; the loss must not do it again.
     return AudioVisualClassifier(
-        backbone,
-        len(label_names),
-        multi_label=model.multi_label,
-        preprocessor=preprocessor,
-        label_smoothing=config.training.label_smoothing,
+        backbone, len(label_names), multi_label=model.multi_label, preprocessor=preprocessor
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from zorro_keras.applications.pipelines.faults import MediaError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.pipelines.media import Window, decode_window, probe
@@ -20,7 +18,7 @@ class DecodeTask:
         path: str. The media file.
         root: str. The folder of the source; nothing outside it is opened.
         start_seconds: optional float. Where the clip starts in the file; None is the file's start.
-        end_seconds: optional float. Where the clip ends in the file; None is the file's end.
+        end_seconds: optional float. Where the clip ends in the file; at most, and for None, the file's end.
         fraction: float in [0, 1]. Where in the clip the window starts: 0 earliest, 1 latest.
         geometry: `ClipGeometry` of the window.
         streams: tuple of "audio", "video" or both.
@@ -57,31 +55,15 @@ def decode(task: DecodeTask) -> Window:
 
 def _decode(task: DecodeTask) -> Window:
     clip_start = task.start_seconds or 0.0
-    clip_end = task.end_seconds
-    if clip_end is None:
-        clip_end = probe(task.path, root=task.root).duration_seconds
+    file_end = probe(task.path, root=task.root).duration_seconds
+    clip_end = file_end if task.end_seconds is None else min(task.end_seconds, file_end)
     spare_seconds = max(0.0, clip_end - clip_start - task.geometry.seconds)
-    window = decode_window(
+    return decode_window(
         task.path,
         task.geometry,
         start_seconds=clip_start + task.fraction * spare_seconds,
+        end_seconds=clip_end,
         streams=task.streams,
         on_error=task.on_error,
         root=task.root,
     )
-    return _end_at(window, clip_end, task.geometry)
-
-
-def _end_at(window: Window, clip_end_seconds: float, geometry: ClipGeometry) -> Window:
-    """Hides what the file holds after the end of the clip: silence, and the last frame that belongs to it."""
-    audio, video = window.audio, window.video
-    left_seconds = clip_end_seconds - window.start_seconds
-    if left_seconds >= geometry.seconds:
-        return window
-    if audio is not None:
-        audio = audio.copy()
-        audio[max(0, round(left_seconds * geometry.sample_rate_hz)) :] = 0.0
-    if video is not None:
-        num_inside = int(np.sum(geometry.frame_times(0.0) < left_seconds))
-        video = video[np.minimum(np.arange(geometry.num_frames), max(num_inside - 1, 0))]
-    return dataclasses.replace(window, audio=audio, video=video)

@@ -24,8 +24,11 @@ ADVICE = MappingProxyType(
         "corrupt": "The file is damaged: copy or download it again.",
         "non_finite": "The sound holds NaN or infinity: re-export it.",
         "silent": "Every sample is zero: check how the sound was extracted.",
+        "not_image": "Check that this is a JPEG, PNG, GIF, BMP or WebP: its content counts, not its name.",
+        "too_small": "Remove the file, or supply the picture it stands for.",
         "too_large": "Cut or scale the file down, or raise the limit if you trust it.",
         "timeout": "Try the file alone; raise the deadline if it is merely long.",
+        "out_of_memory": "Scale the file down, or raise `max_worker_bytes` if you trust it.",
         "worker_died": "Try the file alone; it may need more memory than there is.",
         # Lists of clips.
         "missing_column": "Add the column to the header of the CSV.",
@@ -53,6 +56,7 @@ ADVICE = MappingProxyType(
         "changed_data": "Use the data the run was started with, or start a new run.",
         "bad_input": "Check the names, shapes and types of the streams.",
         "bad_preset": "Save the model again with `save_to_preset`.",
+        "stopped": "Give the same command again: it goes on from here.",
         # Configuration and surroundings.
         "unknown_key": "See `--help` for the names.",
         "bad_value": "See `--help` for the values.",

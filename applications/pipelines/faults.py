@@ -94,6 +94,12 @@ class TrainingError(ZorroError):
     exit_code = 4
 
 
+class RunStoppedError(ZorroError):
+    """A training run was asked to stop, is saved, and can go on. No fault of anything."""
+
+    exit_code = 5
+
+
 class CheckpointError(ZorroError):
     """A checkpoint cannot be written or trusted."""
 

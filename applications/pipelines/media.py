@@ -43,6 +43,7 @@ def decode_window(
     geometry: ClipGeometry,
     *,
     start_seconds: float = 0.0,
+    end_seconds: float | None = None,
     streams: tuple[str, ...] = STREAMS,
     on_error: OnError = "raise",
     audio_provider: str | None = None,
@@ -57,6 +58,7 @@ def decode_window(
             width, and cut around the middle.
         start_seconds: float. Where the window starts. Where it reaches past the end of the file, sound is
             zero and the last frame stays.
+        end_seconds: optional float. Where the clip ends within the file: the window treats it as the file's.
         streams: names out of `"audio"` and `"video"`: what to decode.
         on_error: `"raise"`, `"skip"` or `"drop_modality"`. The last leaves out a damaged stream and lists its
             error in `Window.faults`, as long as another is left. Otherwise the error is raised; to skip the
@@ -69,7 +71,8 @@ def decode_window(
         Window.
 
     Raises:
-        MediaError: whatever is wrong with the file, or if it holds nothing of what is asked for.
+        MediaError: whatever is wrong with the file, or if it holds nothing of what is asked for; `bad_time`
+            if the clip ends before the window starts.
         ConfigError: if the audio provider does not work in this environment.
     """
     request = Request(path, tuple(streams), on_error, root, limits)
@@ -77,20 +80,24 @@ def decode_window(
     check_limit(path, num_bytes, limits.max_decoded_bytes, "bytes")
     with request.open() as media:
         check_start(media, start_seconds)
+        num_samples, times = _within(media, geometry, start_seconds, end_seconds)
         decoders = {
             "audio": _audio_decoder(
-                request, media, audio_provider, geometry.sample_rate_hz, start_seconds, geometry.num_samples
+                request, media, audio_provider, geometry.sample_rate_hz, start_seconds, num_samples
             ),
             "video": _video_decoder(
                 request,
                 media,
                 start_seconds,
-                geometry.frame_times(start_seconds),
+                times,
                 lambda media, frame: cover(media, frame, geometry.height_px, geometry.width_px),
             ),
         }
         arrays, faults = request.collect({name: decoders[name] for name in request.present_in(media)})
-    return Window(arrays.get("audio"), arrays.get("video"), start_seconds, faults)
+    audio = arrays.get("audio")
+    if audio is not None:
+        audio = np.pad(audio, (0, geometry.num_samples - len(audio)))
+    return Window(audio, arrays.get("video"), start_seconds, faults)
 
 
 def decode_track(
@@ -179,6 +186,20 @@ def _segment_end(
         message = f"The segment from {start_seconds} s to {end_seconds} s of {duration:.3f} s is empty."
         raise media.fault(message, "bad_time", "seek")
     return end
+
+
+def _within(
+    media: OpenMedia, geometry: ClipGeometry, start_seconds: float, end_seconds: float | None
+) -> tuple[int, np.ndarray]:
+    """How many samples lie before the end of the clip, and the times of the frames, none later than that."""
+    times = geometry.frame_times(start_seconds)
+    if end_seconds is None:
+        return geometry.num_samples, times
+    if not end_seconds > start_seconds:
+        message = f"The clip ends at {end_seconds} s, before the window starts at {start_seconds} s."
+        raise media.fault(message, "bad_time", "seek")
+    num_inside = max(round((end_seconds - start_seconds) * geometry.sample_rate_hz), 1)
+    return min(num_inside, geometry.num_samples), np.minimum(times, np.nextafter(end_seconds, start_seconds))
 
 
 def _audio_decoder(

@@ -70,7 +70,11 @@ def _decoded(
     last_pass = None if order.cardinality() == tf.data.INFINITE_CARDINALITY else start_position // pass_length
     tasks = (_task(source, place, reading, windows_per_clip) for place in order.as_numpy_iterator())
     position = start_position
-    with DecodePool(reading.num_workers, deadline_seconds=reading.deadline_seconds) as pool:
+    with DecodePool(
+        reading.num_workers,
+        deadline_seconds=reading.deadline_seconds,
+        max_worker_bytes=reading.max_worker_bytes,
+    ) as pool:
         results = pool.map_ordered(decode, tasks)
         while last_pass is None or position // pass_length <= last_pass:
             num_left = pass_length - position % pass_length

@@ -161,7 +161,7 @@ def faults_of(path: str | Path, stage: str) -> Iterator[None]:
         # Decoders raise a dozen unrelated classes on damaged input, AttributeError and EOFError among them.
         reason = "corrupt"
         if isinstance(error, MemoryError):
-            reason = "too_large"
+            reason = "out_of_memory"
         elif isinstance(error, av.error.DecoderNotFoundError | NotImplementedError):
             reason = "unsupported_codec"
         message = f"The file cannot be decoded ({type(error).__name__}: {error})."

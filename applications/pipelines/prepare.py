@@ -43,7 +43,7 @@ from zorro_keras.applications.pipelines.shards import (
 )
 from zorro_keras.applications.pipelines.source_rows import SPLITS
 from zorro_keras.applications.pipelines.sources import Source, read_source
-from zorro_keras.applications.pipelines.workers import DecodePool
+from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES, DecodePool
 
 COVERAGE_TEXT, FAULTS, JOB = "coverage.txt", "faults.jsonl", "job.json"
 Result = TypeVar("Result")
@@ -62,6 +62,7 @@ def prepare(
     on_error: OnError = "skip",
     max_bad_fraction: float = 0.01,
     deadline_seconds: float = 60.0,
+    max_worker_bytes: int | None = MAX_WORKER_BYTES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Packs a source into shards under `out`.
@@ -84,6 +85,7 @@ def prepare(
         on_error: `"raise"`, `"skip"` or `"drop_modality"`. What to do with a damaged clip.
         max_bad_fraction: float in [0, 1]. The run stops when more clips are bad.
         deadline_seconds: float. A clip that takes longer is given up.
+        max_worker_bytes: optional int. Memory each process may use, where the system can limit it.
         on_progress: callable or `None`. Called with the number of clips ready and of all clips.
 
     Returns:
@@ -107,7 +109,8 @@ def prepare(
         ids = [entry.id for plan in plans for entry in plan.entries]
         log_path = os.path.join(out, FAULTS)
         ledger = Ledger(ids, max_bad_fraction=max_bad_fraction, on_error=on_error, log_path=log_path)
-        with ledger, DecodePool(num_workers, deadline_seconds=deadline_seconds) as pool:
+        pool = DecodePool(num_workers, deadline_seconds=deadline_seconds, max_worker_bytes=max_worker_bytes)
+        with ledger, pool:
             notes = list(_write_missing(out, source, plans, settings, ledger, pool, on_progress))
         coverage = coverage_of(source, notes, ledger.summary())
         _finish(out, job, source, notes, coverage)

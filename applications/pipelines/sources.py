@@ -63,6 +63,7 @@ def read_source(
     label_names: Sequence[str] | None = None,
     test_fraction: float = 0.1,
     seed: int = 0,
+    suffixes: tuple[str, ...] = MEDIA_SUFFIXES,
 ) -> Source:
     """Reads and checks a list of clips.
 
@@ -75,6 +76,7 @@ def read_source(
         test_fraction: float in [0, 1). Share of the files of each class put into the split `test` where the
             source names no splits.
         seed: int. Chooses that share.
+        suffixes: tuple of str, lower case. Files of class folders that count; the others are `ignored`.
 
     Returns:
         A `Source`.
@@ -87,7 +89,7 @@ def read_source(
     path = os.fspath(path)
     _check_arguments(label_names, test_fraction)
     if os.path.isdir(path):
-        root, (rows, ignored), problems = path, _list_class_folders(path), []
+        root, (rows, ignored), problems = path, _list_class_folders(path, suffixes), []
     elif os.path.isfile(path):
         root, ignored = os.path.dirname(path) or ".", ()
         rows, problems = read_csv_rows(path)
@@ -129,8 +131,8 @@ def _line_of(problem: SourceError) -> tuple[int, str]:
     return (int(place.removeprefix("line ")), "") if place.startswith("line ") else (0, place)
 
 
-def _list_class_folders(root: str) -> tuple[list[SourceRow], list[str]]:
-    """The media files of all class folders, and the other files found."""
+def _list_class_folders(root: str, suffixes: tuple[str, ...]) -> tuple[list[SourceRow], list[str]]:
+    """The files of all class folders with one of the suffixes, and the other files found."""
     folders, files = _children(root)
     if folders and set(folders) <= set(SPLITS):
         levels = [(split, os.path.join(root, split)) for split in folders]
@@ -153,7 +155,7 @@ def _list_class_folders(root: str) -> tuple[list[SourceRow], list[str]]:
             labels = () if where == "." or os.sep in where else (where,)
             for name in sorted(names):
                 place = os.path.relpath(os.path.join(directory, name), root)
-                if name.lower().endswith(MEDIA_SUFFIXES) and not name.startswith("."):
+                if name.lower().endswith(suffixes) and not name.startswith("."):
                     rows.append(SourceRow(place, place, labels, split=split))
                 else:
                     ignored.append(place)

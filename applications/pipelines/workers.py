@@ -1,8 +1,7 @@
 """A pool of decoding processes: in order, with bounded look-ahead, and a deadline for each task.
 
-A worker that hangs or dies takes nothing with it but its task: it is killed and replaced, and the task comes
-    back as
-a `MediaError` that names the file.
+A worker that hangs, dies or runs out of memory takes nothing with it but its task: it is killed and replaced,
+and the task comes back as a `MediaError` that names the file.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ Result = TypeVar("Result")
 
 # Starting Python and importing the decoders takes part of a second; on a machine under load, many.
 _START_SECONDS = 120.0
+# Twice what one call may return (`Limits.max_decoded_bytes`): the arrays, and their pickled copy.
+MAX_WORKER_BYTES = 4 * 2**30
 
 
 class DecodePool:
@@ -42,15 +43,23 @@ class DecodePool:
         deadline_seconds: float. A task that takes longer is given up. Positive.
         max_ahead: optional int. Tasks begun but not yet handed out, at least `num_workers`. Default: four for
             each worker. It bounds the memory that finished results take.
+        max_worker_bytes: optional int. Memory each process may use, where the system can limit it (Linux);
+            None for no limit. Positive.
 
     Example:
+        >>> decode = functools.partial(decode_window, geometry=geometry)
         >>> with DecodePool(2) as pool:
-        ...     for path, window in pool.map_ordered(functools.partial(decode_window, geometry=geometry),
-        paths): ...         ...
+        ...     for path, window in pool.map_ordered(decode, paths):
+        ...         ...
     """
 
     def __init__(
-        self, num_workers: int, *, deadline_seconds: float = 30.0, max_ahead: int | None = None
+        self,
+        num_workers: int,
+        *,
+        deadline_seconds: float = 30.0,
+        max_ahead: int | None = None,
+        max_worker_bytes: int | None = MAX_WORKER_BYTES,
     ) -> None:
         if num_workers < 1:
             raise ValueError(f"`num_workers` must be positive. Received: num_workers={num_workers}")
@@ -62,10 +71,14 @@ class DecodePool:
             raise ValueError(
                 f"`max_ahead` must be at least `num_workers`={num_workers}. Received: max_ahead={max_ahead}"
             )
+        if max_worker_bytes is not None and max_worker_bytes < 1:
+            raise ValueError(
+                f"`max_worker_bytes` must be positive. Received: max_worker_bytes={max_worker_bytes}"
+            )
         self.num_workers = num_workers
         self.deadline_seconds = deadline_seconds
         self.max_ahead = 4 * num_workers if max_ahead is None else max_ahead
-        self._workers = [_Worker() for _ in range(num_workers)]
+        self._workers = [_Worker(max_worker_bytes) for _ in range(num_workers)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -85,7 +98,7 @@ class DecodePool:
 
         Yields:
             (task, result) in the order of `tasks`. The result is a ZorroError if the function raised one, and
-            a MediaError for any other failure: `timeout`, `worker_died`, `too_large`, `unknown`.
+            a MediaError for any other failure: `timeout`, `worker_died`, `out_of_memory`, `unknown`.
 
         Raises:
             ValueError: if `function` cannot be imported by other processes.
@@ -145,7 +158,8 @@ def path_of(task: Any) -> str:
 class _Worker:
     """One process, replaced whenever it had to be killed. Used by one thread at a time; `retire` by any."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None) -> None:
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._is_retired = False
         self._process: subprocess.Popen | None = None
@@ -161,7 +175,10 @@ class _Worker:
             if isinstance(answer, MediaError):
                 return answer
             self._is_ready = True
-        return self._exchange(call, path, deadline_seconds)
+        answer = self._exchange(call, path, deadline_seconds)
+        if isinstance(answer, MediaError) and answer.reason == "out_of_memory":
+            self._kill()  # What was lost on the way would count against the next file.
+        return answer
 
     def retire(self) -> None:
         """Kills the process and starts no other."""
@@ -175,12 +192,14 @@ class _Worker:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
+            "OPENBLAS_NUM_THREADS": "1",  # numpy's threads would do nothing but claim memory
         }
+        limit = [] if self._max_bytes is None else [str(self._max_bytes)]
         with self._lock:
             if self._is_retired:
                 return
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "zorro_keras.applications.pipelines.worker_main"],
+                [sys.executable, "-P", "-m", "zorro_keras.applications.pipelines.worker_main", *limit],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,

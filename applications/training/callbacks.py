@@ -56,16 +56,20 @@ class Validation(keras.callbacks.Callback):
     Args:
         dataset: finite dataset of `(x, y, sample_weight)` batches.
         every_epochs: int. The last epoch is always validated.
+        epochs: int. Epochs of the whole run.
         epoch_metrics: optional function of all `(predictions, y, sample_weight)` as arrays, for metrics that
             are not sums over batches; returns name -> value.
     """
 
-    def __init__(self, dataset: Any, every_epochs: int, epoch_metrics: EpochMetrics | None = None) -> None:
+    def __init__(
+        self, dataset: Any, every_epochs: int, epochs: int, epoch_metrics: EpochMetrics | None = None
+    ) -> None:
         super().__init__()
-        self.dataset, self.every_epochs, self.epoch_metrics = dataset, every_epochs, epoch_metrics
+        self.dataset, self.epoch_metrics = dataset, epoch_metrics
+        self.every_epochs, self.epochs = every_epochs, epochs
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if (epoch + 1) % self.every_epochs and epoch + 1 < self.params["epochs"]:
+        if (epoch + 1) % self.every_epochs and epoch + 1 < self.epochs:
             return
         with averaged_weights(self.model):
             # `keras.Model.evaluate`, because that of a keras-hub Task would preprocess the batches again.
@@ -81,8 +85,7 @@ class Validation(keras.callbacks.Callback):
             batches.append(outputs if isinstance(outputs, dict) else {"output": outputs})
             labels.append(y)
             weights.append(sample_weight)
-        predictions = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        return predictions, np.concatenate(labels), np.concatenate(weights)
+        return _joined(batches), _joined(labels), _joined(weights)
 
 
 class Record(keras.callbacks.Callback):
@@ -115,10 +118,10 @@ class Record(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.history, self.state = folder, history, state
         self.steps_per_epoch, self.batch_size, self.write_scalars = steps_per_epoch, batch_size, write_scalars
-        self._started = 0.0
+        self._started, self._first_step = 0.0, 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
+        self._started, self._first_step = time.perf_counter(), _scalar(self.model.optimizer.iterations)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         optimizer = self.model.optimizer
@@ -129,7 +132,7 @@ class Record(keras.callbacks.Callback):
                 stage="train", reason="incomplete",
             )  # fmt: skip
         seconds = time.perf_counter() - self._started
-        examples = self.steps_per_epoch * self.batch_size
+        examples = (step - self._first_step) * self.batch_size
         metrics = {"learning_rate": _scalar(optimizer.learning_rate), **(logs or {})}
         row = {
             "epoch": epoch + 1,
@@ -138,11 +141,15 @@ class Record(keras.callbacks.Callback):
             "timing": {"seconds": round(seconds, 3), "examples_per_second": round(examples / seconds, 3)},
         }
         self.history.append(row)
-        state = {**self.state, "epoch": epoch + 1, "history": self.history}
-        checkpoint.save(self.folder.checkpoints, self.model, step=step, state=state)
+        self.save(epoch + 1, step)
         with full_disk_named(self.folder.log_file), open(self.folder.log_file, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         self.write_scalars(row)
+
+    def save(self, epoch: int, step: int, metrics: list[Any] | None = None) -> None:
+        """Writes a checkpoint after `epoch` whole epochs; within the next, with what its metrics counted."""
+        state = {**self.state, "epoch": epoch, "history": self.history, "metrics": metrics}
+        checkpoint.save(self.folder.checkpoints, self.model, step=step, state=state)
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -151,18 +158,19 @@ class ProgressBar(keras.callbacks.Callback):
     Args:
         epochs: int. Epochs of the whole run.
         steps_per_epoch: int.
+        first_step: int. Steps done before.
         console: where to write.
     """
 
     async_safe = True
 
-    def __init__(self, epochs: int, steps_per_epoch: int, console: Console) -> None:
+    def __init__(self, epochs: int, steps_per_epoch: int, first_step: int, console: Console) -> None:
         super().__init__()
         self.epochs, self.steps_per_epoch, self.console = epochs, steps_per_epoch, console
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("compiling", total=epochs * steps_per_epoch)
-        self._first_step = 0
+        self._first_step = first_step
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -171,7 +179,7 @@ class ProgressBar(keras.callbacks.Callback):
             yield
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._first_step = epoch * self.steps_per_epoch
+        self._first_step = max(self._first_step, epoch * self.steps_per_epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         done = self._first_step + batch + 1
@@ -184,6 +192,11 @@ class ProgressBar(keras.callbacks.Callback):
             f"{name} {_short(value)}" for name, value in (logs or {}).items() if _headline(name)
         )
         self.console.print(f"epoch {epoch + 1}/{self.epochs}: {values}", highlight=False, soft_wrap=True)
+
+
+def _joined(batches: list[Any]) -> Any:
+    """Batches as one: arrays one after another, in whatever nest of dicts they stand."""
+    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
 
 
 def _headline(name: str) -> bool:

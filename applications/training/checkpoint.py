@@ -38,6 +38,11 @@ class Checkpoint:
         """Finished epochs."""
         return self.state["epoch"]
 
+    @property
+    def step(self) -> int:
+        """Finished steps."""
+        return self.state["step"]
+
 
 def run_variables(model: keras.Model) -> dict[str, keras.Variable]:
     """Every variable a run needs to go on, by a name that does not depend on what else was built before.

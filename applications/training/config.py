@@ -26,9 +26,14 @@ class TrainingConfig:
         epochs: int >= 1. Windows of `steps_per_epoch` steps; a checkpoint falls on the end of each.
         batch_size: int >= 1. Examples per step.
         steps_per_epoch: optional int >= 1. None means one pass over the training split.
-        learning_rate: float > 0. Peak of the schedule: linear warm-up, then cosine decay to zero.
+        optimizer: "adamw" or "lamb". LAMB sets the length of each array's step: for very large batches.
+        learning_rate: float > 0. Peak of the schedule: linear warm-up, perhaps a while at the peak, then
+            cosine decay to zero.
         warmup_fraction: float in [0, 1). Share of all steps spent warming up.
-        weight_decay: float >= 0. Decoupled (AdamW), on kernels only.
+        warmup_steps: optional int >= 0. Steps spent warming up, in place of `warmup_fraction`.
+        flat_fraction: float in [0, 1). Share of all steps at the peak after that, before the cosine; both
+            shares must leave some.
+        weight_decay: float >= 0. Decoupled from the gradient's moments, on kernels only.
         clip_norm: optional float > 0. Largest global gradient norm.
         ema_momentum: optional float in (0, 1). Keeps averaged weights; they are validated and saved.
         label_smoothing: float in [0, 1).
@@ -45,8 +50,11 @@ class TrainingConfig:
     epochs: int = 10
     batch_size: int = 32
     steps_per_epoch: int | None = None
+    optimizer: Literal["adamw", "lamb"] = "adamw"
     learning_rate: float = 1e-3
     warmup_fraction: float = 0.05
+    warmup_steps: int | None = None
+    flat_fraction: float = 0.0
     weight_decay: float = 0.05
     clip_norm: float | None = 1.0
     ema_momentum: float | None = None
@@ -65,6 +73,12 @@ class TrainingConfig:
         )
         self._check("learning_rate", 0 < self.learning_rate < math.inf, "positive")
         self._check("warmup_fraction", 0 <= self.warmup_fraction < 1, "within [0, 1)")
+        self._check("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0, "at least 0 or None")
+        self._check(
+            "flat_fraction",
+            0 <= self.flat_fraction < 1 - self.warmup_fraction,
+            "within [0, 1 - warmup_fraction)",
+        )
         self._check("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0")
         self._check("clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive or None")
         self._check("ema_momentum", self.ema_momentum is None or 0 < self.ema_momentum < 1, "within (0, 1)")

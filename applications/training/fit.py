@@ -7,15 +7,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from importlib.metadata import version
 from typing import Any
 
 import keras
 from rich.console import Console
 
-from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, ZorroError
+from zorro_keras.applications.pipelines.faults import ConfigError, RunStoppedError, ZorroError
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.backend import precision, prepare_backend
 from zorro_keras.applications.training.callbacks import (
@@ -25,15 +23,13 @@ from zorro_keras.applications.training.callbacks import (
     Validation,
     scalar_writer,
 )
-from zorro_keras.applications.training.config import TrainingConfig, differences, to_json
+from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
 from zorro_keras.applications.training.run_folder import RunFolder, sync_folder
+from zorro_keras.applications.training.run_identity import claim, identity
+from zorro_keras.applications.training.stopping import StopRequest, StopWithinEpoch, stop_requests
 from zorro_keras.applications.training.task import task_module
-
-# What may differ when a run goes on: it changes the speed, not the numbers.
-_SPEED_ONLY = ("config.data.num_workers", "config.data.deadline_seconds")
-_VERSIONED = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def train(
@@ -49,7 +45,8 @@ def train(
 
     Each epoch is a fixed window of steps and ends in a checkpoint of every variable. The order and
     augmentation of the data are functions of (seed, step). So on one machine, with one set of versions, the
-    final weights, optimizer and history do not depend on how often the run was killed.
+    final weights, optimizer and history do not depend on how often the run was killed or stopped. SIGTERM and
+    SIGINT (Ctrl-C) stop it after the step under way, with a checkpoint; a second one does not wait for that.
 
     Args:
         task: name of a package under `zorro_keras.applications`, such as `"audio_visual_classification"`.
@@ -68,6 +65,7 @@ def train(
         ConfigError: if the configuration does not fit the data, or is not the one the run was started with.
         CheckpointError: if the run belongs to other data or another model, or cannot be written.
         TrainingError: if a loss or gradient is not finite. The weights are those before the step named.
+        RunStoppedError: if a signal asked the run to stop. It can go on.
     """
     started = time.perf_counter()
     console = console or Console(stderr=True)
@@ -77,9 +75,11 @@ def train(
         try:
             keras.utils.set_random_seed(config.training.seed)
             data = task_module(task, "data").open_data(data_path, config)
-            _open(folder, identity(task, config, data), resume, console)
+            claim(folder, identity(task, config, data), resume, console)
             session = _Session.begin(task, config, data, folder, console)
             session.run()
+        except RunStoppedError:
+            raise
         except ZorroError as error:
             _write_fault(folder, error)
             raise
@@ -91,18 +91,6 @@ def train(
         "resumed_from_epoch": session.first_epoch,
         "seconds": round(time.perf_counter() - started, 3),
         "metrics": session.history[-1]["metrics"],
-    }
-
-
-def identity(task: str, config: Any, data: Any) -> dict[str, Any]:
-    """What makes a run this run and no other: the content of `config.json`."""
-    installed = {name: _version(name) for name in _VERSIONED}
-    return {
-        "task": task,
-        "config": to_json(config),
-        "data": {"fingerprint": data.fingerprint, "label_names": list(getattr(data, "label_names", ()))},
-        "backend": keras.backend.backend(),
-        "versions": {name: number for name, number in installed.items() if number is not None},
     }
 
 
@@ -140,42 +128,60 @@ class _Session:
     console: Console
     model: keras.Model
     steps_per_epoch: int
-    first_epoch: int
+    first_step: int
     history: list[dict[str, Any]]
+    metrics: list[Any] | None
+
+    @property
+    def first_epoch(self) -> int:
+        """Epochs that were finished when this process began."""
+        return self.first_step // self.steps_per_epoch
 
     @classmethod
     def begin(cls, task: str, config: Any, data: Any, folder: RunFolder, console: Console) -> _Session:
         """Builds and compiles the model, and puts it back to the newest whole checkpoint."""
         training = config.training
         steps = steps_per_epoch(training, data.num_train)
-        model = task_module(task, "model").build_model(config, label_names_of(data))
+        module = task_module(task, "model")
+        model = module.build_model(config, label_names_of(data))
         model.compile(
             optimizer=build_optimizer(model, training, steps * training.epochs),
             jit_compile=training.jit_compile,
             steps_per_execution=training.steps_per_execution,
         )
         found = checkpoint.newest(folder.checkpoints, say=console.print)
-        epoch, history = 0, []
+        first_step, history, metrics = 0, [], None
         if found is not None:
             checkpoint.restore(found, model)
-            epoch, history = found.epoch, list(found.state["history"])
-            console.print(f"Going on after epoch {epoch} of {training.epochs} ({found.path.name}).")
+            first_step, history = found.step, list(found.state["history"])
+            metrics = found.state.get("metrics")
+            console.print(f"Going on after epoch {found.epoch} of {training.epochs} ({found.path.name}).")
+        elif hasattr(module, "start_weights"):
+            module.start_weights(model, config)
         folder.rewrite_log(history)
-        return cls(task, config, data, folder, console, model, steps, epoch, history)
+        return cls(task, config, data, folder, console, model, steps, first_step, history, metrics)
 
     def run(self) -> None:
-        """Trains the epochs that are left and writes the preset."""
-        if self.first_epoch < self.config.training.epochs:
-            self._fit()
-        else:
-            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        """Trains the steps that are left and writes the preset."""
+        epochs, whole_epochs = self.config.training.epochs, self.first_epoch
+        with stop_requests(self.model) as request:
+            if self.first_step % self.steps_per_epoch:  # stopped within an epoch: its rest comes first
+                whole_epochs += 1
+                self._fit(request, self.first_step, whole_epochs)
+                # `fit` ends by putting the averages into the weights; what follows starts from before that.
+                checkpoint.restore(checkpoint.newest(self.folder.checkpoints), self.model)
+            if whole_epochs < epochs:
+                self._fit(request, whole_epochs * self.steps_per_epoch, epochs)
+            else:
+                self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.first_epoch < self.config.training.epochs or not self.folder.preset.exists():
             _save_preset(self.model, self.folder)
 
-    def _fit(self) -> None:
+    def _fit(self, request: StopRequest, first_step: int, epochs: int) -> None:
+        """Trains from `first_step` to the end of `epochs`; what is left of the first epoch is its length."""
         training, model = self.config.training, self.model
-        train_dataset, test_dataset = self._datasets()
-        bar = ProgressBar(training.epochs, self.steps_per_epoch, self.console)
+        train_dataset, test_dataset = self._datasets(first_step)
+        bar = ProgressBar(training.epochs, self.steps_per_epoch, first_step, self.console)
         epoch_metrics = getattr(task_module(self.task, "model"), "epoch_metrics", None)
         record = Record(
             self.folder,
@@ -185,26 +191,31 @@ class _Session:
             batch_size=training.batch_size,
             write_scalars=scalar_writer(self.folder, self.history),
         )
-        validation = Validation(test_dataset, training.validate_every_epochs, epoch_metrics)
+        validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
+        done = first_step % self.steps_per_epoch
+        if done:  # TensorFlow makes the metrics in a first step; what they had counted is put back into them.
+            keras.Model.evaluate(model, test_dataset.take(1), verbose=0)
+        stop = StopWithinEpoch(request, record.save, self.steps_per_epoch, self.metrics if done else None)
         with bar.shown(), _read_errors(self.data):
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
             keras.Model.fit(
                 model,
                 train_dataset,
-                epochs=training.epochs,
-                initial_epoch=self.first_epoch,
-                steps_per_epoch=self.steps_per_epoch,
-                callbacks=[StopAtNonFinite(model), validation, record, bar],
+                epochs=epochs,
+                initial_epoch=first_step // self.steps_per_epoch,
+                steps_per_epoch=self.steps_per_epoch - done,
+                callbacks=[StopAtNonFinite(model), stop, validation, record, bar],
                 shuffle=False,  # the data come in their own order
                 verbose=0,
             )
+        if len(self.history) < training.epochs:
+            request.raise_if_asked(self.history[-1]["step"])
 
-    def _datasets(self) -> tuple[Any, Any]:
+    def _datasets(self, first_step: int) -> tuple[Any, Any]:
         module, training = task_module(self.task, "data"), self.config.training
         preprocessor, faults_path = self.model.preprocessor, self.folder.faults_file
-        start_step = self.first_epoch * self.steps_per_epoch
         train_dataset = module.training_dataset(
-            self.data, self.config, preprocessor, start_step=start_step, faults_path=faults_path
+            self.data, self.config, preprocessor, start_step=first_step, faults_path=faults_path
         )
         test_dataset, _ = module.evaluation_dataset(
             self.data, self.config, preprocessor, faults_path=faults_path
@@ -216,36 +227,6 @@ class _Session:
             with_checked_labels(train_dataset, len(names), smoothing=training.label_smoothing),
             with_checked_labels(test_dataset, len(names)),
         )
-
-
-def _open(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Console) -> None:
-    """Writes `config.json` of a new run, or checks that the run in the folder is this one."""
-    if not folder.config_file.exists():
-        folder.write_config(mine)
-        return
-    if not resume:
-        raise ConfigError(
-            "The folder already holds a run; choose another folder or go on with this one.",
-            path=folder.path, stage="open_run", reason="bad_value",
-        )  # fmt: skip
-    theirs = folder.read_config()
-    lines = differences(theirs, mine)
-    for line in lines:
-        if line.startswith("versions."):
-            console.print(f"Note: {line}. The run goes on, but not bit for bit.")
-    changed = [line for line in lines if not line.startswith(("versions.", *_SPEED_ONLY))]
-    data_changed = [line for line in changed if line.startswith("data.")]
-    if data_changed:
-        raise CheckpointError(
-            "The data are not those the run was started with:\n  " + "\n  ".join(data_changed),
-            path=folder.path, stage="open_run", reason="changed_data",
-        )  # fmt: skip
-    if changed:
-        raise ConfigError(
-            "The run was started with other settings:\n  " + "\n  ".join(changed),
-            path=folder.path, stage="open_run", reason="bad_value",
-            advice="Use the settings of the run, or a new folder.",
-        )  # fmt: skip
 
 
 def _read_errors(data: Any) -> AbstractContextManager[None]:
@@ -272,10 +253,3 @@ def _write_fault(folder: RunFolder, error: ZorroError) -> None:
             file.write(json.dumps(error.to_json()) + "\n")
     except OSError:
         return
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except ImportError:
-        return None

@@ -28,7 +28,8 @@ def with_checked_labels(dataset: Any, num_classes: int, *, smoothing: float = 0.
     """Makes a dataset raise at the first batch whose labels are not class probabilities.
 
     Args:
-        dataset: `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, `y` float32 `(B, K)` within [0, 1].
+        dataset: `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, `y` float32 `(B, K)` within [0, 1];
+            or a dict, of a task with several heads, which checks its labels where it reads them.
         num_classes: int. K.
         smoothing: float in [0, 1). Share of each label that is spread evenly over the K classes.
 
@@ -41,6 +42,8 @@ def with_checked_labels(dataset: Any, num_classes: int, *, smoothing: float = 0.
     import tensorflow as tf
 
     spec = dataset.element_spec[1]
+    if isinstance(spec, dict):
+        return dataset
     if spec.shape.rank != 2 or spec.shape[-1] != num_classes or not spec.dtype.is_floating:
         raise TrainingError(
             f"Labels must be float (B, {num_classes}). Received: {spec.dtype.name} {tuple(spec.shape)}",

@@ -44,9 +44,27 @@ def test_queries_read_in_parts_get_what_they_get_at_once(monkeypatch, mask_rows)
     mask = np.random.default_rng(3).random((2, mask_rows, 11)) < 0.4
     mask[0, 0] = False
     monkeypatch.setattr(attention_module, "LOGITS_PER_PART", 20)
-    assert len(attention_module._row_slices(5, 11)) == 2
+    assert attention_module._row_cuts(5, 11) == [3]
     expected = numpy_attention(query, key, value, np.broadcast_to(mask, (2, 5, 11)))
     np.testing.assert_allclose(array(attend(query, key, value, mask)), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("key_chunk", [1, 4, 11, 20])
+def test_keys_read_in_chunks_give_the_same_values_and_gradients(key_chunk):
+    query, key, value = normal(2, 5, 3, 7), 9 * normal(2, 11, 3, 7, seed=1), normal(2, 11, 3, 13, seed=2)
+    mask = np.random.default_rng(3).random((2, 1, 11)) < 0.4
+    mask[0, 0, :] = False
+    chunked = array(attend(query, key, value, mask, key_chunk=key_chunk))
+    np.testing.assert_allclose(chunked, array(attend(query, key, value, mask)), atol=2e-6)
+    assert (chunked[0] == 0).all() and (chunked[1] != 0).all()
+
+    def loss(chunk):
+        return lambda *arrays: keras.ops.sum(attend(*arrays, mask, key_chunk=chunk) ** 2)
+
+    for whole, part in zip(
+        gradients(loss(None), query, key, value), gradients(loss(key_chunk), query, key, value), strict=True
+    ):
+        np.testing.assert_allclose(part, whole, atol=3e-6 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
@@ -124,7 +142,7 @@ def test_padded_keys_are_as_if_they_were_not_there():
 
 
 def test_widths_of_query_context_values_and_result_are_free():
-    attention = Attention(num_heads=3, head_dim=5, value_dim=7, output_dim=11)
+    attention = Attention(num_heads=3, head_dim=5, value_head_dim=7, output_dim=11)
     result = attention(normal(2, 4, 13), normal(2, 6, 17))
     assert tuple(result.shape) == (2, 4, 11)
     shapes = {w.path.split("/")[-2]: tuple(w.shape) for w in attention.weights if w.name == "kernel"}

@@ -376,7 +376,7 @@ def test_the_graph_shows_streams_blocks_and_readout():
     ({"streams": {}}, "at least one stream"),
     ({"routing": Routing.late(["audio"])}, r"no reads for \['video'\]"),
     ({"num_layers": 0}, "must be positive. Received: num_layers=0"),
-    ({"num_heads": 3}, "must divide the channels of the tokens. Received: num_heads=3, channels=14"),
+    ({"num_heads": 3}, "the tokens' channels. Received: num_heads=3, channels=14 and 14"),
 ])  # fmt: skip
 def test_nonsense_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):

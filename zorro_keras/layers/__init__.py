@@ -1,10 +1,18 @@
 """Keras layers, one idea each; none knows what audio or video is."""
 
 from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.conv_stem import ConvStem
+from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
+from zorro_keras.layers.fourier_positions import FourierPositions
+from zorro_keras.layers.input_adapter import InputAdapter
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.learned_positions import LearnedPositions
 from zorro_keras.layers.log_mel_spectrogram import LogMelSpectrogram
 from zorro_keras.layers.mlp import MLP
+from zorro_keras.layers.modality_join import ModalityJoin
+from zorro_keras.layers.output_adapter import ClassificationHead, OutputAdapter, TiedEmbedding
+from zorro_keras.layers.perceiver_decoder import PerceiverDecoder
+from zorro_keras.layers.perceiver_encoder import PerceiverEncoder
 from zorro_keras.layers.readout import Readout
 from zorro_keras.layers.tokenizer import Tokenizer
 from zorro_keras.layers.transformer_block import TransformerBlock
@@ -12,10 +20,20 @@ from zorro_keras.layers.transformer_block import TransformerBlock
 __all__ = [
     "MLP",
     "Attention",
+    "ClassificationHead",
+    "ConvStem",
+    "CrossAttentionBlock",
+    "FourierPositions",
+    "InputAdapter",
     "LearnedArray",
     "LearnedPositions",
     "LogMelSpectrogram",
+    "ModalityJoin",
+    "OutputAdapter",
+    "PerceiverDecoder",
+    "PerceiverEncoder",
     "Readout",
+    "TiedEmbedding",
     "Tokenizer",
     "TransformerBlock",
 ]

@@ -1,5 +1,7 @@
 """Attention: one layer for self, cross, routed, masked and cached attention."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -15,7 +17,7 @@ LOGITS_PER_PART = 300_000  # of one head, float32: 1.2 MB
 MAX_PARTS = 8  # each part is another few operations to compile
 
 
-def attend(query, key, value, attention_mask=None, dropout=None):
+def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None):
     """Returns each query's average of the values, weighted by softmax(query . key / sqrt(H)).
 
     The softmax is computed in float32 whatever the dtype. A query that may read no key gets exactly zero.
@@ -27,66 +29,129 @@ def attend(query, key, value, attention_mask=None, dropout=None):
         value: float tensor `(B, S, N, E)`.
         attention_mask: bool tensor that broadcasts to `(B, T, S)`, True = may read; `None` = may read all.
         dropout: callable on weights `(B, N, T, S)`, or `None`.
+        key_chunk: int, keys that are read at a time, so that the weights of a whole row never exist at once,
+            neither in the backward pass; `None` for all keys. The result is the same up to rounding.
 
     Returns:
         Tensor `(B, T, N, E)` in the dtype of `value`.
 
     Reference:
-        arXiv 1706.03762, section 3.2.1; the blind query follows DeepMind's Perceiver IO code.
+        arXiv 1706.03762, section 3.2.1; the blind query follows DeepMind's Perceiver IO code; reading keys in
+        chunks is the online softmax of arXiv 1805.02867, used for attention in arXiv 2112.05682.
     """
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
-    # JAX's kernel takes values of the keys' width only.
-    same_width = query.shape[-1] == value.shape[-1]
-    if attention_mask is None and dropout is None and same_width and has_fused_attention():
+    if attention_mask is None and dropout is None and _may_fuse(query, value):
         return ops.dot_product_attention(query, key, value)
-    query = ops.transpose(query * ops.cast(query.shape[-1] ** -0.5, query.dtype), (0, 2, 1, 3))  # B N T H
-    key, value = ops.transpose(key, (0, 2, 3, 1)), ops.transpose(value, (0, 2, 1, 3))  # B N H S, B N S E
-    mask = None if attention_mask is None else ops.expand_dims(attention_mask, 1)  # B 1 T S
-    parts = []
-    for rows in _row_slices(query.shape[2], key.shape[3]):
-        part = mask if mask is None or mask.shape[2] == 1 else mask[:, :, rows]
-        parts.append(_read(query[:, :, rows], key, value, part, dropout))
-    context = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
+    query, key, value = _heads_first(query, key, value)
+    context = _read_in_parts(query, key, value, attention_mask, dropout, key_chunk)
     return ops.transpose(context, (0, 2, 1, 3))
 
 
-def attend_along(plan, query, key, value, attention_mask=None, dropout=None):
+def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key_chunk=None):
     """Returns `(B, T, N, E)` as `attend` does; each query reads only the keys that a `ReadPlan` gives it."""
-    results = {}
-    for read in plan.reads:
-        mask = None
-        if read.masked and attention_mask is not None:
-            mask = _take(attention_mask, read.keys, axis=2)
-            mask = mask if mask.shape[1] == 1 else mask[:, read.queries]
-        keys, values = _take(key, read.keys, axis=1), _take(value, read.keys, axis=1)
-        results[read.queries.start] = attend(query[:, read.queries], keys, values, mask, dropout)
-    ordered = [results[start] for start in sorted(results)]
-    return ordered[0] if len(ordered) == 1 else ops.concatenate(ordered, axis=1)
+    query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
+    reads = sorted(plan.reads, key=lambda read: read.queries.start)
+    masks = [_mask_of(read, attention_mask) for read in reads]
+    fuse = dropout is None and _may_fuse(query, value)
+    if not fuse:
+        query, key, value = _heads_first(query, key, value)  # once, not again in every read
+    query_axis, key_axis, value_axis = (1, 1, 1) if fuse else (2, 3, 2)
+    queries = _split(query, [read.queries.start for read in reads[1:]], query_axis)
+    keys = _taken(key, [read.keys for read in reads], key_axis)
+    values = _taken(value, [read.keys for read in reads], value_axis)
+    read = attend if fuse else _read_in_parts
+    contexts = [read(*given, dropout, key_chunk) for given in zip(queries, keys, values, masks, strict=True)]
+    context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=query_axis)
+    return context if fuse else ops.transpose(context, (0, 2, 1, 3))
 
 
-def _read(query, key, value, mask, dropout):
+def _may_fuse(query, value):
+    # JAX's kernel takes values of the keys' width only.
+    return query.shape[-1] == value.shape[-1] and has_fused_attention()
+
+
+def _heads_first(query, key, value):
+    """Returns the scaled queries `(B, N, T, H)`, keys `(B, N, H, S)` and values `(B, N, S, E)`."""
+    query = query * ops.cast(query.shape[-1] ** -0.5, query.dtype)
+    return (
+        ops.transpose(query, (0, 2, 1, 3)),
+        ops.transpose(key, (0, 2, 3, 1)),
+        ops.transpose(value, (0, 2, 1, 3)),
+    )
+
+
+def _mask_of(read, attention_mask):
+    """Returns what a read sees of a mask that broadcasts to `(B, T, S)`; `None` where nothing is hidden."""
+    if not read.masked or attention_mask is None:
+        return None
+    (mask,) = _taken(attention_mask, [read.keys], axis=2)
+    return mask if mask.shape[1] == 1 else mask[:, read.queries]
+
+
+def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk):
+    """Returns `(B, N, T, E)`, computed for as many queries at a time as the processor's cache can hold."""
+    mask = None if attention_mask is None else ops.expand_dims(attention_mask, 1)  # B 1 T S
+    cuts = _row_cuts(query.shape[2], key_chunk or key.shape[3])
+    queries = _split(query, cuts, axis=2)
+    masks = [mask] * len(queries) if mask is None or mask.shape[2] == 1 else _split(mask, cuts, axis=2)
+    parts = [
+        _read(rows, key, value, part, dropout, key_chunk) for rows, part in zip(queries, masks, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
+
+
+def _read(query, key, value, mask, dropout, key_chunk):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
-    logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
-    if mask is not None:
-        logits = ops.where(mask, logits, HIDDEN_LOGIT)
-    weights = ops.exp(logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)))
-    total = ops.sum(weights, axis=-1, keepdims=True)
-    weights = ops.cast(weights, value.dtype)
-    if dropout is not None:
-        weights = dropout(weights)
-    context = ops.matmul(weights, value) / ops.cast(total, value.dtype)
+    size = key.shape[3]
+    cuts = list(range(key_chunk, size, key_chunk)) if key_chunk and size else []
+    keys, values = _split(key, cuts, axis=3), _split(value, cuts, axis=2)
+    masks = [mask] * len(keys) if mask is None or mask.shape[3] == 1 else _split(mask, cuts, axis=3)
+    peak = None
+    for key_part, value_part, mask_part in zip(keys, values, masks, strict=True):
+        weigh = functools.partial(_weigh, mask=mask_part, dropout=dropout)
+        # Chunks are computed again in the backward pass; dropout must not be, it would draw another mask.
+        weigh = keras.remat(weigh) if cuts and dropout is None else weigh
+        part, part_total, part_peak = weigh(query, key_part, value_part)
+        if peak is None:
+            context, total, peak = part, part_total, part_peak
+            continue
+        # The online softmax: what was summed under a lower peak is scaled to the new one.
+        new_peak = ops.maximum(peak, part_peak)
+        old, new = ops.exp(peak - new_peak), ops.exp(part_peak - new_peak)
+        context = context * ops.cast(old, value.dtype) + part * ops.cast(new, value.dtype)
+        total, peak = total * old + part_total * new, new_peak
+    context = context / ops.cast(total, value.dtype)
     if mask is None:
         return context
     return ops.where(ops.any(mask, axis=-1, keepdims=True), context, ops.zeros_like(context))
 
 
-def _row_slices(num_queries, num_keys):
-    """Returns slices of the queries whose logits to all keys fit the cache; at most `MAX_PARTS` of them."""
+def _weigh(query, key, value, mask, dropout):
+    """Returns the weighted sum of values `(B, N, T, E)`; sum of weights and peak logit `(B, N, T, 1)`."""
+    logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
+    if mask is not None:
+        logits = ops.where(mask, logits, HIDDEN_LOGIT)
+    peak = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    weights = ops.exp(logits - peak)
+    total = ops.sum(weights, axis=-1, keepdims=True)
+    weights = ops.cast(weights, value.dtype)
+    if dropout is not None:
+        weights = dropout(weights)
+    return ops.matmul(weights, value), total, peak
+
+
+def _row_cuts(num_queries, num_keys):
+    """Returns where to cut the queries so that the logits of a part fit the cache; `MAX_PARTS` at most."""
     if num_queries is None or num_keys is None:
-        return [slice(None)]
+        return []
     parts = min(MAX_PARTS, max(1, num_queries * num_keys // LOGITS_PER_PART))
     rows = -(-num_queries // parts)
-    return [slice(start, min(start + rows, num_queries)) for start in range(0, num_queries, rows)]
+    return list(range(rows, num_queries, rows))
+
+
+def _split(x, cuts, axis):
+    """Returns the pieces between the cuts. The gradient of a split is one concatenation, not many pads."""
+    return ops.split(x, cuts, axis=axis) if cuts else [x]
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -96,11 +161,12 @@ class Attention(keras.layers.Layer):
     Args:
         num_heads: int, N, number of heads.
         head_dim: int, H, channels of queries and keys per head.
-        value_dim: int, E, channels of values per head; `None` for `head_dim`.
+        value_head_dim: int, E, channels of values per head; `None` for `head_dim`.
         output_dim: int, channels of the result; `None` for the channels of the query.
         use_bias: bool, whether the four projections have biases.
         dropout_rate: float in [0, 1), probability to drop an attention weight in training.
-        kernel_initializer: initializer of the four kernels.
+        kernel_initializer: initializer of the four kernels; `None` for Glorot uniform.
+        key_chunk: int, keys that are read at a time, which bounds the memory; `None` for all.
         seed: int, seed of the dropout.
 
     Call arguments:
@@ -123,11 +189,12 @@ class Attention(keras.layers.Layer):
         self,
         num_heads,
         head_dim,
-        value_dim=None,
+        value_head_dim=None,
         output_dim=None,
         use_bias=True,
         dropout_rate=0.0,
         kernel_initializer=None,
+        key_chunk=None,
         seed=0,
         **kwargs,
     ):
@@ -137,20 +204,21 @@ class Attention(keras.layers.Layer):
                 raise ValueError(f"`{argument}` must be positive. Received: {argument}={size}")
         self.num_heads = num_heads
         self.head_dim = head_dim
-        self.value_dim = value_dim
+        self.value_head_dim = value_head_dim
         self.output_dim = output_dim
         self.use_bias = use_bias
         self.dropout_rate = dropout_rate
         self.kernel_initializer = keras.initializers.get(kernel_initializer or dense_kernel())
+        self.key_chunk = key_chunk
         self.seed = seed
 
     def build(self, query_shape, context_shape=None):
         context_shape = query_shape if context_shape is None else context_shape
-        value_dim = self.value_dim or self.head_dim
+        value_head_dim = self.value_head_dim or self.head_dim
         self.query_dense = self._dense(self.num_heads * self.head_dim, "query", query_shape)
         self.key_dense = self._dense(self.num_heads * self.head_dim, "key", context_shape)
-        self.value_dense = self._dense(self.num_heads * value_dim, "value", context_shape)
-        mixed_shape = (*query_shape[:-1], self.num_heads * value_dim)
+        self.value_dense = self._dense(self.num_heads * value_head_dim, "value", context_shape)
+        mixed_shape = (*query_shape[:-1], self.num_heads * value_head_dim)
         self.output_dense = self._dense(self.output_dim or query_shape[-1], "output", mixed_shape)
         self.dropout = None
         if self.dropout_rate:
@@ -177,10 +245,12 @@ class Attention(keras.layers.Layer):
         query = self._split_heads(self.query_dense(query))
         dropout = self.dropout if training else None
         if plan is None:
-            context = attend(query, key, value, attention_mask, dropout)
+            context = attend(query, key, value, attention_mask, dropout, self.key_chunk)
         else:
-            context = attend_along(plan, query, key, value, attention_mask, dropout)
-        context = ops.reshape(context, (-1, context.shape[1], self.num_heads * context.shape[-1]))  # B T NE
+            context = attend_along(plan, query, key, value, attention_mask, dropout, self.key_chunk)
+        context = ops.reshape(
+            context, (-1, ops.shape(context)[1], self.num_heads * context.shape[-1])
+        )  # B T NE
         return self.output_dense(context)
 
     def _dense(self, units, name, input_shape):
@@ -195,7 +265,8 @@ class Attention(keras.layers.Layer):
         return dense
 
     def _split_heads(self, x):
-        return ops.reshape(x, (-1, x.shape[1], self.num_heads, x.shape[-1] // self.num_heads))  # B T N H
+        # The length is not always known: TensorFlow gives up on it when it sees several.
+        return ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, x.shape[-1] // self.num_heads))  # B T N H
 
     def compute_output_spec(self, query, *args, **kwargs):
         shape = (*query.shape[:-1], self.output_dim or query.shape[-1])
@@ -206,19 +277,26 @@ class Attention(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "head_dim": self.head_dim,
-            "value_dim": self.value_dim,
+            "value_head_dim": self.value_head_dim,
             "output_dim": self.output_dim,
             "use_bias": self.use_bias,
             "dropout_rate": self.dropout_rate,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "key_chunk": self.key_chunk,
             "seed": self.seed,
         }
 
 
-def _take(x, slices, axis):
-    """Returns the given slices of one axis, joined; all of `x` costs nothing."""
-    if len(slices) == 1 and slices[0] == slice(0, x.shape[axis]):
-        return x
-    lead = (slice(None),) * axis
-    parts = [x[(*lead, part)] for part in slices]
-    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis)
+def _taken(x, choices, axis):
+    """Returns, for each choice of slices of one axis, the slices joined; all of `x` costs nothing."""
+    size = x.shape[axis]
+    edges = sorted({edge for slices in choices for part in slices for edge in (part.start, part.stop)} | {0})
+    pieces = dict(zip(edges, _split(x, [e for e in edges if 0 < e < size], axis), strict=False))
+    taken = []
+    for slices in choices:
+        if slices == (slice(0, size),):
+            taken.append(x)
+            continue
+        parts = [pieces[edge] for edge in edges if any(part.start <= edge < part.stop for part in slices)]
+        taken.append(parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis))
+    return taken

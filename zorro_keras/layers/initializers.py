@@ -2,6 +2,9 @@
 
 import keras
 
+# Of a normal distribution of standard deviation 1 cut at 2, the standard deviation.
+CUT_NORMAL_STDDEV = 0.87962566103423978
+
 
 def dense_kernel():
     """Returns the initialiser of a dense kernel: Glorot uniform, as in the published ViT code."""
@@ -11,3 +14,16 @@ def dense_kernel():
 def learned_array(stddev=0.02):
     """Returns the initialiser of a learned array (tokens, positions, queries): truncated normal."""
     return keras.initializers.TruncatedNormal(stddev=stddev)
+
+
+def attention_kernel():
+    """Returns Perceiver's initialiser of attention and MLP kernels: LeCun normal."""
+    return keras.initializers.LecunNormal()
+
+
+def fan_in_kernel():
+    """Returns Haiku's default for linear layers and convolutions: normal of std 1/sqrt(fan-in), cut at 2 std.
+
+    LeCun normal widens the normal to make up for the cut; this one does not.
+    """
+    return keras.initializers.VarianceScaling(CUT_NORMAL_STDDEV**2, "fan_in", "truncated_normal")

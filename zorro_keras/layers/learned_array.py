@@ -17,9 +17,10 @@ class LearnedArray(keras.layers.Layer):
 
     Call arguments:
         like: tensor `(B, ...)` of which only the batch size is used.
+        rows: int tensor `(R,)`, to take those vectors only; `None` for all.
 
     Returns:
-        Tensor `(B, length, dim)`.
+        Tensor `(B, length, dim)`, or `(B, R, dim)`.
     """
 
     def __init__(self, length, dim, stddev=0.02, **kwargs):
@@ -35,12 +36,14 @@ class LearnedArray(keras.layers.Layer):
             name="array", shape=(self.length, self.dim), initializer=learned_array(self.stddev)
         )
 
-    def call(self, like):
-        array = ops.cast(self.array, self.compute_dtype)[None]
-        return ops.broadcast_to(array, (ops.shape(like)[0], self.length, self.dim))
+    def call(self, like, rows=None):
+        array = self.array if rows is None else ops.take(self.array, rows, axis=0)
+        array = ops.cast(array, self.compute_dtype)[None]
+        return ops.broadcast_to(array, (ops.shape(like)[0], *ops.shape(array)[1:]))
 
-    def compute_output_spec(self, like):
-        return keras.KerasTensor((like.shape[0], self.length, self.dim), dtype=self.compute_dtype)
+    def compute_output_spec(self, like, rows=None):
+        length = self.length if rows is None else rows.shape[0]
+        return keras.KerasTensor((like.shape[0], length, self.dim), dtype=self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "length": self.length, "dim": self.dim, "stddev": self.stddev}

@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
-from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.learned_array import LearnedArray
-from zorro_keras.layers.mlp import MLP
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -25,7 +24,7 @@ class Readout(keras.layers.Layer):
         attention_mask: bool tensor `(B, 1, S)`, True = may be read.
 
     Returns:
-        Tensor `(B, T, D)`.
+        Dict of output to tensor `(B, D)`.
 
     Reference:
         Zorro, arXiv 2301.09595, Figure 2: four learned queries and one masked cross-attention. Norms on both
@@ -40,38 +39,29 @@ class Readout(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, tokens_shape):
-        hidden_dim, policy = tokens_shape[-1], self.dtype_policy
-        self.queries = LearnedArray(len(self.outputs), hidden_dim, dtype=policy, name="queries")
-        self.query_norm = self._norm("query_norm")
-        self.context_norm = self._norm("context_norm")
-        self.attention = Attention(
-            self.num_heads, hidden_dim // self.num_heads, dtype=policy, name="attention"
+        hidden_dim = tokens_shape[-1]
+        self.queries = LearnedArray(len(self.outputs), hidden_dim, dtype=self.dtype_policy, name="queries")
+        self.queries.build(tokens_shape)
+        self.reading = CrossAttentionBlock(
+            self.num_heads,
+            mlp_dim=self.mlp_dim,
+            epsilon=self.epsilon,
+            dtype=self.dtype_policy,
+            name="reading",
         )
-        queries_shape = (None, len(self.outputs), hidden_dim)
-        for layer in (self.queries, self.query_norm, self.context_norm):
-            layer.build(tokens_shape)
-        self.attention.build(queries_shape, tokens_shape)
-        self.mlp = None
-        if self.mlp_dim:
-            self.mlp_norm = self._norm("mlp_norm")
-            self.mlp = MLP(self.mlp_dim, dtype=policy, name="mlp")
-            for layer in (self.mlp_norm, self.mlp):
-                layer.build(queries_shape)
+        self.reading.build((None, len(self.outputs), hidden_dim), tokens_shape)
 
     def call(self, tokens, outputs=None, plan=None, attention_mask=None):
-        rows = [self.outputs.index(output) for output in outputs or self.outputs]
-        queries = ops.take(self.queries(tokens), rows, axis=1)
-        queries = queries + self.attention(
-            self.query_norm(queries), self.context_norm(tokens), plan=plan, attention_mask=attention_mask
-        )
-        return queries if self.mlp is None else queries + self.mlp(self.mlp_norm(queries))
+        outputs = outputs or self.outputs
+        rows = ops.convert_to_tensor([self.outputs.index(output) for output in outputs])
+        read = self.reading(self.queries(tokens, rows=rows), tokens, plan=plan, attention_mask=attention_mask)
+        return {output: read[:, row] for row, output in enumerate(outputs)}
 
     def compute_output_spec(self, tokens, outputs=None, **kwargs):
-        shape = (tokens.shape[0], len(outputs or self.outputs), tokens.shape[-1])
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
-
-    def _norm(self, name):
-        return keras.layers.LayerNormalization(epsilon=self.epsilon, dtype=self.dtype_policy, name=name)
+        shape = (tokens.shape[0], tokens.shape[-1])
+        return {
+            output: keras.KerasTensor(shape, dtype=self.compute_dtype) for output in outputs or self.outputs
+        }
 
     def get_config(self):
         return {

@@ -7,6 +7,7 @@ from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
 from zorro_keras.layers.learned_positions import LearnedPositions
+from zorro_keras.layers.patches import cut_patches
 from zorro_keras.streams import Tokens
 
 
@@ -59,7 +60,9 @@ class Tokenizer(keras.layers.Layer):
         self.positions.build((None, self.stream.num_tokens, self.hidden_dim))
 
     def call(self, x, keep=None):
-        patches = x if isinstance(self.stream, Tokens) else self._cut(x)
+        patches = x
+        if not isinstance(self.stream, Tokens):
+            patches = cut_patches(ops.cast(x, self.compute_dtype), self.stream.patch)
         if keep is not None:
             keep = keep if len(patches.shape) == 2 else keep[..., None]
             patches = ops.where(keep, patches, ops.zeros_like(patches))
@@ -67,21 +70,6 @@ class Tokenizer(keras.layers.Layer):
 
     def _patch_size(self):
         return math.prod(self.stream.shape) // self.stream.num_tokens
-
-    def _cut(self, x):
-        """Returns the patches `(B, T, P)` of `(B, *shape)`: space to depth on every cut axis."""
-        grid, patch = self.stream.grid, self.stream.patch
-        rest = tuple(self.stream.shape[len(patch) :])
-        split = [size for pair in zip(grid, patch, strict=True) for size in pair]
-        x = ops.reshape(ops.cast(x, self.compute_dtype), (-1, *split, *rest))
-        rank = len(patch)
-        order = [
-            0,
-            *range(1, 2 * rank, 2),
-            *range(2, 2 * rank + 1, 2),
-            *range(2 * rank + 1, 2 * rank + 1 + len(rest)),
-        ]
-        return ops.reshape(ops.transpose(x, order), (-1, self.stream.num_tokens, self._patch_size()))
 
     def compute_output_spec(self, x, keep=None):
         return keras.KerasTensor(

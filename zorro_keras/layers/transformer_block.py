@@ -15,8 +15,11 @@ class TransformerBlock(keras.layers.Layer):
     Args:
         num_heads: int, heads of the attention; must divide the channels of the tokens.
         mlp_dim: int, channels inside the MLP.
+        query_key_dim: int, channels of queries and keys, all heads together; `None` for the tokens'.
+        value_dim: int, channels of values, all heads together; `None` for the tokens'.
         activation: name or callable inside the MLP.
         epsilon: float, added to the variance in both norms.
+        kernel_initializer: initializer of the kernels of attention and MLP; `None` for Glorot uniform.
         dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch for a whole example.
         remat: bool, whether training recomputes the branches in the backward pass instead of keeping their
@@ -40,8 +43,11 @@ class TransformerBlock(keras.layers.Layer):
         self,
         num_heads,
         mlp_dim,
+        query_key_dim=None,
+        value_dim=None,
         activation="gelu",
         epsilon=1e-6,
+        kernel_initializer=None,
         dropout_rate=0.0,
         stochastic_depth_rate=0.0,
         remat=False,
@@ -51,29 +57,38 @@ class TransformerBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.mlp_dim = mlp_dim
+        self.query_key_dim = query_key_dim
+        self.value_dim = value_dim
         self.activation = keras.activations.get(activation)
         self.epsilon = epsilon
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.dropout_rate = dropout_rate
         self.stochastic_depth_rate = stochastic_depth_rate
         self.remat = remat
         self.seed = seed
 
     def build(self, tokens_shape):
-        hidden_dim = tokens_shape[-1]
-        if hidden_dim % self.num_heads:
+        query_key_dim = self.query_key_dim or tokens_shape[-1]
+        value_dim = self.value_dim or tokens_shape[-1]
+        if query_key_dim % self.num_heads or value_dim % self.num_heads:
             raise ValueError(
-                "`num_heads` must divide the channels of the tokens. "
-                f"Received: num_heads={self.num_heads}, channels={hidden_dim}"
+                "`num_heads` must divide `query_key_dim` and `value_dim`, by default the tokens' channels. "
+                f"Received: num_heads={self.num_heads}, channels={query_key_dim} and {value_dim}"
             )
         policy = self.dtype_policy
         self.attention_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon, dtype=policy, name="attention_norm"
         )
         self.attention = Attention(
-            self.num_heads, hidden_dim // self.num_heads, dtype=policy, name="attention"
+            self.num_heads,
+            head_dim=query_key_dim // self.num_heads,
+            value_head_dim=value_dim // self.num_heads,
+            kernel_initializer=self.kernel_initializer,
+            dtype=policy,
+            name="attention",
         )
         self.mlp_norm = keras.layers.LayerNormalization(epsilon=self.epsilon, dtype=policy, name="mlp_norm")
-        self.mlp = MLP(self.mlp_dim, self.activation, dtype=policy, name="mlp")
+        self.mlp = MLP(self.mlp_dim, self.activation, self.kernel_initializer, dtype=policy, name="mlp")
         self.dropouts = [self._dropouts(branch) for branch in range(2)]
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
             layer.build(tokens_shape)
@@ -129,8 +144,11 @@ class TransformerBlock(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "mlp_dim": self.mlp_dim,
+            "query_key_dim": self.query_key_dim,
+            "value_dim": self.value_dim,
             "activation": keras.activations.serialize(self.activation),
             "epsilon": self.epsilon,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "dropout_rate": self.dropout_rate,
             "stochastic_depth_rate": self.stochastic_depth_rate,
             "remat": self.remat,

@@ -1,6 +1,8 @@
 """Exact metrics from (y_true, y_pred): numpy arrays in, numbers out."""
 
+from zorro_keras.metrics.agreement import f1_score, macro_f1_score, matthews_correlation
 from zorro_keras.metrics.classification import accuracy, confusion_matrix, top_k_accuracy
+from zorro_keras.metrics.correlation import pearson_correlation, spearman_correlation
 from zorro_keras.metrics.ranking import (
     average_precision,
     d_prime,
@@ -16,8 +18,13 @@ __all__ = [
     "classification_summary",
     "confusion_matrix",
     "d_prime",
+    "f1_score",
+    "macro_f1_score",
+    "matthews_correlation",
     "mean_average_precision",
     "mean_roc_auc",
+    "pearson_correlation",
     "roc_auc",
+    "spearman_correlation",
     "top_k_accuracy",
 ]

@@ -1,6 +1,7 @@
 """Backbones: from streams to features."""
 
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.perceiver_io import PerceiverIOBackbone
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
 
-__all__ = ["AnyStreams", "ZorroViTBackbone"]
+__all__ = ["AnyStreams", "PerceiverIOBackbone", "ZorroViTBackbone"]

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers import LearnedArray, LearnedPositions, Readout, Tokenizer
-from zorro_keras.models.stream_inputs import StreamInputs
+from zorro_keras.models.stream_inputs import StreamInputs, spread
 from zorro_keras.routing import ReadPlan, Routing, TokenLayout
 
 
@@ -120,7 +120,7 @@ class RoutedTransformer:
                 "tokens": tokens[:, place],
             }
             if name in hidden:
-                memory[name]["keep"] = _spread(hidden[name], tokens, layout[name])
+                memory[name]["keep"] = spread(hidden[name], tokens, layout[name])
         return memory
 
     def _tokens(self, given, layout):
@@ -141,7 +141,7 @@ class RoutedTransformer:
         mask = None
         if hidden:
             like = next(iter(hidden.values()))
-            mask = ops.concatenate([_spread(hidden.get(name), like, keys[name]) for name in keys], axis=1)[
+            mask = ops.concatenate([spread(hidden.get(name), like, keys[name]) for name in keys], axis=1)[
                 :, None
             ]
         if not dense:
@@ -152,10 +152,9 @@ class RoutedTransformer:
     def _outputs(self, tokens, keys, hidden, padded):
         routing = self.readout_routing.restrict(keys)
         layout = TokenLayout(dict.fromkeys(routing, 1))
-        read = self.readout(
+        outputs = self.readout(
             tokens, outputs=list(layout), **self._reading(routing, layout, keys, hidden, padded, False)
         )
-        outputs = {name: read[:, row] for row, name in enumerate(layout)}
         for name, sources in routing.items():
             if all(source in hidden for source in sources):
                 seen = [ops.any(hidden[source], axis=1, keepdims=True) for source in sources]
@@ -172,9 +171,3 @@ def _layer_of(memory, layer):
         ops.concatenate([kept[part][:, layer] for kept in memory.values()], axis=1)
         for part in ("keys", "values")
     )
-
-
-def _spread(keep, like, length):
-    """Returns a mask `(B, length)` of `keep`, which is `None` or a mask `(B, 1)` or `(B, length)`."""
-    shape = (ops.shape(like)[0], length)
-    return ops.ones(shape, dtype="bool") if keep is None else ops.broadcast_to(keep, shape)

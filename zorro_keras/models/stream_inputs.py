@@ -20,13 +20,14 @@ class StreamInputs:
     padding_mask: dict = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, inputs, streams):
+    def parse(cls, inputs, streams, resizable=False):
         """Returns the given inputs checked against `streams` (dict of name to description).
 
         Args:
             inputs: dict of stream to array; a missing key or `None` leaves the stream out. Two more keys may
                 hold dicts by stream: `presence` and `padding_mask`.
             streams: dict of name to `zorro_keras.streams` description.
+            resizable: bool, whether the model itself checks the shapes, because it takes several.
 
         Raises:
             ValueError: for anything but a dict, unknown names, wrong shapes, or no stream at all.
@@ -45,7 +46,7 @@ class StreamInputs:
         if not given:
             raise ValueError(f"At least one of the streams {list(streams)} is needed. Received: none")
         arrays = {name: ops.convert_to_tensor(given[name]) for name in streams if name in given}
-        for name, array in arrays.items():
+        for name, array in () if resizable else arrays.items():
             _check_shape(name, array.shape, streams[name].shape)
         return cls(
             arrays,
@@ -59,6 +60,12 @@ class StreamInputs:
         if presence is None:
             return padding
         return presence[:, None] if padding is None else ops.logical_and(presence[:, None], padding)
+
+
+def spread(keep, like, length):
+    """Returns a mask `(B, length)` of `keep`, which is `None` or a mask `(B, 1)` or `(B, length)`."""
+    shape = (ops.shape(like)[0], length)
+    return ops.ones(shape, dtype="bool") if keep is None else ops.broadcast_to(keep, shape)
 
 
 def _as_mask(mask, rank):

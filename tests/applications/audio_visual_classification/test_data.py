@@ -14,6 +14,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from tests.media_maker import spoil_stream  # noqa: E402
 from zorro_keras.applications.audio_visual_classification.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.audio_visual_classification.data import (  # noqa: E402
     evaluation_dataset,
@@ -378,6 +379,17 @@ def test_media_files_resume_at_any_step_byte_for_byte(media_folder):
     assert digests(training_dataset(data, config, preprocess, start_step=3), 2) == whole[3:]
 
 
+def test_the_number_of_workers_and_their_limits_change_no_byte(media_folder):
+    one = _config()
+    changed = {"num_workers": 3, "deadline_seconds": 99.0, "max_worker_bytes": None}
+    many = dataclasses.replace(one, data=dataclasses.replace(one.data, **changed))
+    data = open_data(media_folder, one)
+    assert one.data.num_workers == 1
+    assert digests(training_dataset(data, many, preprocess), 4) == digests(
+        training_dataset(data, one, preprocess), 4
+    )
+
+
 def test_media_files_are_evaluated_in_order(media_folder):
     data, config = _media(media_folder, test_clips=2)
     dataset, ids = evaluation_dataset(data, config, preprocess)
@@ -432,6 +444,45 @@ def test_a_skipped_file_keeps_its_place_as_a_blank_and_is_written_down(
     assert 2 <= num_blank <= 3  # 16 positions hold two whole passes over seven clips.
     assert len(rows) >= num_blank
     assert {(Path(row["id"]).name, row["outcome"]) for row in rows} == {("clip-4.mp4", "skipped")}
+
+
+@pytest.mark.parametrize(("lost", "kept"), [("video", "audio"), ("audio", "video")])
+def test_a_clip_keeps_its_good_stream_and_its_damaged_one_is_written_down_once(
+    media_folder, tmp_path, lost, kept
+):
+    folder, log = tmp_path / "media", tmp_path / "faults.jsonl"
+    shutil.copytree(media_folder, folder)
+    (damaged,) = folder.rglob("clip-4.mp4")
+    spoil_stream(damaged, lost)
+    data, config = _media(folder, on_error="drop_modality", max_bad_fraction=0.2)
+    clean, _ = _media(media_folder)
+    dataset, ids = evaluation_dataset(data, config, preprocess, split="train", faults_path=log)
+    clean_dataset, _ = evaluation_dataset(clean, config, preprocess, split="train")
+    examples, clean_examples = list(dataset.unbatch()), list(clean_dataset.unbatch())
+    assert len(examples) == len(clean_examples) == 8  # seven clips and a filling
+    for clip_id, (x, y, weight), (clean_x, clean_y, _) in zip(ids, examples, clean_examples, strict=False):
+        is_damaged = clip_id.endswith("clip-4.mp4")
+        assert weight == 1 and bool(x["presence"][kept]) == bool(clean_x["presence"][kept])
+        np.testing.assert_array_equal(x[kept], clean_x[kept])
+        np.testing.assert_array_equal(y, clean_y)
+        if is_damaged:
+            assert clean_x["presence"][lost] and not x["presence"][lost] and not x[lost].numpy().any()
+        else:
+            np.testing.assert_array_equal(x[lost], clean_x[lost])
+    (row,) = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (Path(row["id"]).name, row["outcome"], row["stream"]) == ("clip-4.mp4", "dropped_stream", lost)
+    assert row["reason"] == "corrupt" and row["path"].endswith("clip-4.mp4")
+
+
+def test_a_damaged_stream_is_absent_in_every_pass_of_training(media_folder, tmp_path):
+    folder = tmp_path / "media"
+    shutil.copytree(media_folder, folder)
+    (damaged,) = folder.rglob("clip-4.mp4")
+    spoil_stream(damaged, "video")
+    data, config = _media(folder, on_error="drop_modality", max_bad_fraction=0.2)
+    presences = [x["presence"] for x, _ in training_dataset(data, config, preprocess).take(7)]  # four passes
+    heard, seen = (np.concatenate([p[stream] for p in presences]) for stream in ("audio", "video"))
+    assert (heard & ~seen).sum() == 4 and (seen & ~heard).sum() == 4  # clip 4, and clip 2 without sound
 
 
 def test_too_many_bad_files_stop_the_run_even_when_skipping(damaged_folder):

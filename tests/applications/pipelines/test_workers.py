@@ -12,10 +12,17 @@ import numpy as np
 import pytest
 
 from tests.media_maker import write_clip
-from tests.worker_tasks import double, doubled_after_a_while, heavy_modules, misbehave, process_id
+from tests.worker_tasks import (
+    double,
+    doubled_after_a_while,
+    fill_megabytes,
+    heavy_modules,
+    misbehave,
+    process_id,
+)
 from zorro_keras.applications.pipelines.faults import MediaError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
-from zorro_keras.applications.pipelines.media import decode_window
+from zorro_keras.applications.pipelines.media import decode_track, decode_window
 from zorro_keras.applications.pipelines.workers import DecodePool, path_of
 
 GEOMETRY = ClipGeometry(seconds=1.0, sample_rate_hz=16000, num_frames=4, height_px=32, width_px=32)
@@ -87,7 +94,7 @@ def test_every_way_to_fail_names_the_file_and_spares_the_others():
         "die.mp4": "worker_died",
         "raise.mp4": "unknown",
         "refuse.mp4": "corrupt",
-        "hoard.mp4": "too_large",
+        "hoard.mp4": "out_of_memory",
         "lambda.mp4": "unknown",
     }
     for task in reasons:
@@ -109,6 +116,31 @@ def test_a_task_past_its_deadline_is_killed_blamed_and_its_worker_replaced():
     assert good.shape == (300_000,)
     assert before != after
     assert not is_alive(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
+def test_a_worker_gets_no_more_memory_than_it_may_use_and_is_replaced():
+    with DecodePool(1, max_worker_bytes=512 * 2**20) as pool:
+        results = dict(pool.map_ordered(fill_megabytes, ["100_first", "900_bomb.mp4", "100_last"]))
+    bomb = results["900_bomb.mp4"]
+    assert (bomb.reason, bomb.path, bomb.exit_code) == ("out_of_memory", "900_bomb.mp4", 3)
+    assert "`max_worker_bytes`" in str(bomb)
+    (first, first_size), (last, last_size) = results["100_first"], results["100_last"]
+    assert (first_size, last_size) == (100, 100) and first != last
+    with DecodePool(1, max_worker_bytes=None) as pool:
+        assert next(pool.map_ordered(fill_megabytes, ["900_bomb.mp4"]))[1][1] == 900
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
+def test_a_clip_that_unfolds_beyond_the_memory_costs_nothing_but_itself(tmp_path):
+    small = write_clip(tmp_path / "small.mp4", seconds=0.4, has_audio=False)
+    bomb = write_clip(tmp_path / "bomb.mp4", seconds=6.0, has_audio=False)
+    decode = functools.partial(decode_track, sample_rate_hz=16000, frame_rate_hz=100.0, shorter_side_px=480)
+    assert bomb.stat().st_size < 2**20 < 2**29 < decode(bomb).frames.nbytes  # Control: no limit is passed.
+    with DecodePool(1, max_worker_bytes=2**29) as pool:
+        results = dict(pool.map_ordered(decode, [bomb, small]))
+    assert (results[bomb].reason, results[bomb].path) == ("out_of_memory", str(bomb))
+    assert results[small].frames.shape == (40, 480, 640, 3)
 
 
 def test_a_closed_pool_leaves_no_process_even_while_tasks_hang():
@@ -184,6 +216,7 @@ def test_a_task_is_named_by_its_path():
         ({"num_workers": 0}, "num_workers"),
         ({"deadline_seconds": 0}, "deadline_seconds"),
         ({"max_ahead": 1}, "max_ahead"),
+        ({"max_worker_bytes": 0}, "max_worker_bytes"),
     ],
 )
 def test_nonsense_settings_are_refused(settings, name):

@@ -64,8 +64,8 @@ def small_run(tmp_path_factory, small_config, small_clips) -> Path:
     from zorro_keras.applications.audio_visual_classification.data import open_data
     from zorro_keras.applications.audio_visual_classification.model import build_model
     from zorro_keras.applications.training import checkpoint
-    from zorro_keras.applications.training.fit import identity
     from zorro_keras.applications.training.optimizer import build_optimizer
+    from zorro_keras.applications.training.run_identity import identity
 
     keras.utils.set_random_seed(3)
     run = tmp_path_factory.mktemp("runs") / "small"

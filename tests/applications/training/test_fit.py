@@ -10,14 +10,16 @@ import keras
 import numpy as np
 import pytest
 from rich.console import Console
+from safetensors.numpy import load_file
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, ShardError, TrainingError
+from zorro_keras.applications.training import run_identity
 from zorro_keras.applications.training.backend import (
     CACHE_VARIABLE,
     compilation_cache_folder,
     prepare_backend,
 )
-from zorro_keras.applications.training.config import TrainingConfig, apply_overrides
+from zorro_keras.applications.training.config import TrainingConfig, apply_overrides, field_paths
 from zorro_keras.applications.training.fit import steps_per_epoch, train
 from zorro_keras.applications.training.labels import with_checked_labels
 from zorro_keras.applications.training.run import open_run
@@ -58,6 +60,12 @@ def copied(finished, tmp_path):
 
 def quiet():
     return Console(file=StringIO(), width=200)
+
+
+def tensors_of(run):
+    """The bytes of every tensor of the newest checkpoint, by name."""
+    newest = max((run / "checkpoints").glob("step-*"))
+    return {name: value.tobytes() for name, value in load_file(newest / "variables.safetensors").items()}
 
 
 def test_a_run_leaves_everything_the_next_command_needs(finished):
@@ -105,9 +113,55 @@ def test_other_data_settings_or_backend_are_refused_by_name(copied):
         train("toy", config, "points-1", str(run), console=quiet())
 
 
-def test_what_only_changes_the_speed_may_change(copied):
+SPEED_ONLY = {"data.num_workers": "3", "data.deadline_seconds": "9.5", "data.max_worker_bytes": "none"}
+DECISIVE = {
+    "data.noise": "0.4",
+    "data.bad_step": "99",
+    "data.bad_value": "inf",
+    "data.in_labels": "true",
+    "model.units": "17",
+    "model.rates": "0.4",
+    "training.epochs": "3",
+    "training.batch_size": "7",
+    "training.steps_per_epoch": "6",
+    "training.learning_rate": "0.01",
+    "training.warmup_fraction": "0.3",
+    "training.flat_fraction": "0.3",
+    "training.optimizer": "lamb",
+    "training.weight_decay": "0.1",
+    "training.clip_norm": "none",
+    "training.ema_momentum": "0.5",
+    "training.label_smoothing": "0.2",
+    "training.mixed_precision": "true",
+    "training.steps_per_execution": "2",
+    "training.jit_compile": "false",
+    "training.validate_every_epochs": "2",
+    "training.seed": "5",
+}
+
+
+def test_every_setting_is_known_to_decide_the_numbers_or_the_speed_alone(toy):
+    assert sorted(field_paths(toy.Config())) == sorted([*SPEED_ONLY, *DECISIVE])
+    assert sorted(run_identity.SPEED_ONLY) == sorted(f"config.{path}" for path in SPEED_ONLY)
+
+
+@pytest.mark.parametrize("path", DECISIVE)
+def test_a_setting_that_decides_the_numbers_is_refused_by_name(copied, path):
     run, config = copied
-    train("toy", apply_overrides(config, ["data.num_workers=3"]), "points-1", str(run), console=quiet())
+    before = {file: file.read_bytes() for file in run.glob("checkpoints/*/*")}
+    changed = apply_overrides(config, [f"{path}={DECISIVE[path]}"])
+    with pytest.raises(ConfigError, match=rf"other settings:\n  config\.{path}: .+ -> .+") as refused:
+        train("toy", changed, "points-1", str(run), console=quiet())
+    assert len(refused.value.message.splitlines()) == 2 and refused.value.exit_code == 2
+    assert {file: file.read_bytes() for file in run.glob("checkpoints/*/*")} == before
+
+
+def test_what_only_changes_the_speed_may_change_and_changes_no_bit(copied, finished):
+    run, config = copied
+    shutil.rmtree(run / "checkpoints" / "step-00000012")
+    changed = apply_overrides(config, [f"{path}={value}" for path, value in SPEED_ONLY.items()])
+    assert train("toy", changed, "points-1", str(run), console=quiet())["resumed_from_epoch"] == 1
+    assert tensors_of(run) == tensors_of(finished[0])
 
 
 def test_no_resume_refuses_a_folder_that_holds_a_run(copied):

@@ -40,10 +40,16 @@ def batches(num, bad=None, value=math.nan, in_labels=False):
 
 
 @pytest.mark.parametrize(
-    ("momentum", "value", "in_labels"), [(None, math.nan, False), (0.9, math.inf, False), (0.9, 3e38, True)]
+    ("settings", "value", "in_labels"),
+    [
+        ({}, math.nan, False),
+        ({"ema_momentum": 0.9}, math.inf, False),
+        ({"ema_momentum": 0.9}, 3e38, True),
+        ({"clip_norm": None}, math.nan, False),
+    ],
 )
-def test_a_non_finite_step_and_all_after_it_change_nothing(momentum, value, in_labels):
-    stopped, shorter = (compiled_model(ema_momentum=momentum) for _ in range(2))
+def test_a_non_finite_step_and_all_after_it_change_nothing(settings, value, in_labels):
+    stopped, shorter = (compiled_model(**settings) for _ in range(2))
     x, y = batches(5, bad=3, value=value, in_labels=in_labels)
     stopped.fit(x, y, batch_size=2, shuffle=False, verbose=0)
     shorter.fit(x[:6], y[:6], batch_size=2, shuffle=False, verbose=0)
@@ -59,6 +65,31 @@ def test_a_non_finite_step_and_all_after_it_change_nothing(momentum, value, in_l
         if not np.array_equal(one, other)
     ]
     assert [path.split("/")[-1] for path in different] == ["halted"]
+
+
+@pytest.mark.parametrize(("size", "halted"), [(1e25, 1), (1e15, 0)])
+def test_finite_gradients_whose_norm_is_not_change_nothing(size, halted):
+    model = compiled_model()
+    optimizer, weights = model.optimizer, model.trainable_variables
+    before = arrays(weights)
+    grads = [keras.ops.full(weight.shape, size) for weight in weights]
+    if keras.config.backend() == "jax":
+        state = [variable.value for variable in optimizer.variables]
+        new, state = optimizer.stateless_apply(state, grads, [weight.value for weight in weights])
+        for variable, value in zip(weights + optimizer.variables, [*new, *state], strict=True):
+            variable.assign(value)
+    else:
+        optimizer.apply(grads)
+    assert int(arrays([optimizer.halted])[0]) == halted
+    unchanged = [np.array_equal(one, other) for one, other in zip(arrays(weights), before, strict=True)]
+    assert all(unchanged) if halted else not any(unchanged)
+    assert all(np.isfinite(weight).all() for weight in arrays(weights))
+
+
+def test_the_optimizer_is_rebuilt_from_its_configuration():
+    optimizer = compiled_model(clip_norm=0.3).optimizer
+    rebuilt = type(optimizer).from_config(optimizer.get_config())
+    assert rebuilt.clip_norm == 0.3 and rebuilt.get_config() == optimizer.get_config()
 
 
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="Keras runs one step at a time on torch")

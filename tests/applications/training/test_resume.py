@@ -1,4 +1,4 @@
-"""Real processes, killed with SIGKILL: a run that was killed ends as if nobody had killed it."""
+"""Real processes, killed with SIGKILL or asked to stop: each ends as if nobody had interrupted it."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def unbroken(tmp_path_factory):
 def test_a_run_killed_again_and_again_ends_like_one_never_killed(unbroken, tmp_path):
     # In the first epoch; while the second checkpoint is written; after it is in place, before the log row.
     for point in ("batch:3", "_write_state:2", "_prune:1"):
-        code, _, errors = train(tmp_path, *SETTINGS, "--die-at", point)
+        code, _, errors = train(tmp_path, *SETTINGS, "--signal-at", f"SIGKILL:{point}")
         assert code == -signal.SIGKILL, errors[-3000:]
     summary = finish(tmp_path, *SETTINGS)
     assert summary["resumed_from_epoch"] == 2
@@ -83,6 +83,24 @@ def test_a_run_killed_at_a_random_moment_ends_like_one_never_killed(unbroken, tm
     process.kill()
     process.communicate()
     finish(tmp_path, *SETTINGS)
+    assert final_state(tmp_path) == unbroken
+
+
+@pytest.mark.slow
+def test_a_run_asked_to_stop_is_saved_after_the_step_and_ends_like_one_never_asked(unbroken, tmp_path):
+    # Within the first epoch; within the second, after the rest of the first; while the third is validated.
+    for name, point, step in (
+        ("SIGTERM", "batch:2", 2),
+        ("SIGINT", "batch:6", 8),
+        ("SIGTERM", "epoch:2", 18),
+    ):
+        code, _, errors = train(tmp_path, *SETTINGS, "--signal-at", f"{name}:{point}")
+        assert code == 5 and "Traceback" not in errors, errors[-3000:]
+        assert f"{name} came: the run stopped after step {step}" in errors
+        assert max((tmp_path / "checkpoints").glob("step-*")).name == f"step-{step:08d}"
+        assert not (tmp_path / "faults.jsonl").exists()
+    summary = finish(tmp_path, *SETTINGS)
+    assert summary["resumed_from_epoch"] == 3
     assert final_state(tmp_path) == unbroken
 
 

@@ -17,6 +17,8 @@ NUM_TRAIN, NUM_TEST, FEATURES, CLASSES = 53, 11, 7, ("ant", "bee", "cow", "dog")
 class ToyDataConfig:
     noise: float = 0.3
     num_workers: int = 1
+    deadline_seconds: float = 30.0
+    max_worker_bytes: int | None = 2**32
     bad_step: int | None = None
     bad_value: str = "nan"
     in_labels: bool = False
@@ -145,7 +147,7 @@ def main():
     parser.add_argument("run")
     parser.add_argument("--set", nargs="*", default=[])
     parser.add_argument(
-        "--die-at", help="NAME:COUNT, a function that kills the process when called for the COUNTth time"
+        "--signal-at", help="SIGNAL:NAME:COUNT, a function that sends it when called for the COUNTth time"
     )
     arguments = parser.parse_args()
     install(sys.modules[__name__])
@@ -153,8 +155,8 @@ def main():
     from zorro_keras.applications.training.config import apply_overrides
     from zorro_keras.applications.training.fit import train
 
-    if arguments.die_at:
-        arm(*arguments.die_at.split(":"))
+    if arguments.signal_at:
+        arm(*arguments.signal_at.split(":"))
     try:
         summary = train("toy", apply_overrides(Config(), arguments.set), "points-1", arguments.run)
     except ZorroError as error:
@@ -163,26 +165,26 @@ def main():
     print(json.dumps(summary))
 
 
-def arm(point, count):
-    """Replaces a function of the checkpoint writer by one that ends the process with SIGKILL."""
+def arm(name_of_signal, point, count):
+    """Replaces a function by one that sends this process a signal, the `count`th time, before its work."""
     import os
 
     from zorro_keras.applications.training import callbacks, checkpoint
 
     calls = {"left": int(count)}
     module, name = {
-        "batch": (callbacks.ProgressBar, "on_train_batch_end"),
+        "batch": (callbacks.ProgressBar, "on_train_batch_begin"),
         "epoch": (callbacks.Validation, "on_epoch_end"),
     }.get(point, (checkpoint, point))
     original = getattr(module, name)
 
-    def deadly(*args, **kwargs):
+    def signalling(*args, **kwargs):
         calls["left"] -= 1
         if calls["left"] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.Signals[name_of_signal])
         return original(*args, **kwargs)
 
-    setattr(module, name, deadly)
+    setattr(module, name, signalling)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""The task: names what a picture shows."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+from keras import ops
+
+from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
+from zorro_keras.models import AnyStreams, PerceiverIOBackbone
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class ImageClassifier(AnyStreams, keras_hub.models.Task):
+    """Classifies pictures.
+
+    Args:
+        backbone: `PerceiverIOBackbone` with the input `image` and the output `label`, logits of K classes:
+            its variants `image_...`, or parts of one's own.
+        preprocessor: `ImagePreprocessor` applied by `fit`, `evaluate` and `predict` to what they are given,
+            or `None` if they are given preprocessed arrays.
+        label_smoothing: float in [0, 1), share of the label that the default loss spreads over all classes.
+
+    Call arguments:
+        inputs: dict with `image`, float `(B, Y, X, 3)`.
+
+    Returns:
+        Dict with `label`: logits `(B, K)`, float32.
+
+    Labels are ints `(B,)` or, mixed or smoothed, floats `(B, K)` that sum to 1.
+
+    Raises:
+        ValueError: if the backbone has other inputs or outputs.
+
+    Example:
+
+    ```python
+    backbone = PerceiverIOBackbone.from_variant("image_fourier", num_classes=10)
+    model = ImageClassifier(backbone, ImagePreprocessor(224, mean, std, label_names))
+    model.fit({"image": pictures}, labels)
+    model.predict({"image": pictures})["label"]  # (B, 10)
+    ```
+
+    Reference:
+        Perceiver IO, arXiv 2107.14795, section 4.5.
+    """
+
+    backbone_cls = PerceiverIOBackbone
+    preprocessor_cls = ImagePreprocessor
+    multi_label = False
+    heads = ("label",)
+
+    def __init__(self, backbone, preprocessor=None, label_smoothing=0.0, **kwargs):
+        if set(backbone.streams) != {"image"} or set(backbone.output_adapters) != {"label"}:
+            raise ValueError(
+                "`backbone` must have the input `image` and the output `label`. "
+                f"Received: {sorted(backbone.streams)} and {sorted(backbone.output_adapters)}"
+            )
+        inputs = backbone.input
+        outputs = _logits(backbone(inputs))
+        # `compile` needs what is set below.
+        compile_by_default = kwargs.pop("compile", True)
+        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.label_smoothing = label_smoothing
+        if compile_by_default:
+            self.compile()
+
+    @property
+    def num_classes(self):
+        """Classes, K."""
+        return self.output["label"].shape[-1]
+
+    def answer(self, inputs, training=None):
+        """Returns the logits: what a call runs."""
+        return _logits(self.backbone(inputs, training=training))
+
+    def compile(self, optimizer="auto", loss="auto", **kwargs):
+        """Configures training, with defaults that suit the task.
+
+        Args:
+            optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 3e-4.
+            loss: Keras loss of labels `(B, K)` and logits `(B, K)`; "auto" for softmax cross-entropy.
+            **kwargs: further arguments of `keras.Model.compile`. `metrics` are made by the task, top-1 and
+                top-5 accuracy, and not accepted.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(3e-4)
+        if loss == "auto":
+            loss = keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=self.label_smoothing
+            )
+        if kwargs.pop("metrics", None) is not None:
+            raise ValueError("`metrics` are made by the task; they cannot be given.")
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        self.label_loss = keras.losses.get(loss)
+        self.label_metrics = [
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.TopKCategoricalAccuracy(min(5, self.num_classes), name="top5_accuracy"),
+        ]
+
+    def fit(self, x=None, y=None, **kwargs):
+        """Trains as `keras.Model.fit` does, preprocessing first if the task has a preprocessor.
+
+        With a preprocessor, arrays are taken in their order, as `keras_hub` tasks do: shuffle them first, or
+        give a shuffled dataset.
+        """
+        if self.preprocessor is None:
+            # A dataset comes in its own order; Keras warns of its default to shuffle one.
+            return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
+        return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Evaluates as `keras.Model.evaluate` does, preprocessing first if the task has a preprocessor."""
+        if self.preprocessor is None:
+            return keras.Model.evaluate(self, x=x, y=y, **kwargs)
+        return super().evaluate(x=x, y=y, **kwargs)
+
+    def predict(self, x, **kwargs):
+        """Predicts as `keras.Model.predict` does, preprocessing first if the task has a preprocessor."""
+        if self.preprocessor is None:
+            return keras.Model.predict(self, x, **kwargs)
+        return super().predict(x, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = self.label_loss(self._labels(y), y_pred["label"], sample_weight=sample_weight)
+        return sum([loss, *self.losses])
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        for metric in self.label_metrics:
+            metric.update_state(self._labels(y), y_pred["label"], sample_weight=sample_weight)
+        return self.get_metrics_result()
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+    def _labels(self, y):
+        y = ops.convert_to_tensor(y)
+        if len(y.shape) == 1:
+            return ops.one_hot(ops.cast(y, "int32"), self.num_classes)
+        return ops.cast(y, "float32")
+
+
+def _logits(outputs):
+    """Float32 whatever the backbone computes in: a loss's exponentials need it."""
+    return {"label": ops.cast(outputs["label"], "float32")}

@@ -1,0 +1,262 @@
+"""Batches of pictures and labels, straight from image files or from ImageNet's tars.
+
+Everything is a function of (seed, step): a data set built at `start_step=k` gives, byte for byte, what
+another gives after k batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from zorro_keras.applications.image_classification.config import Config
+from zorro_keras.applications.pipelines.batches import evaluation_batches, training_batches
+from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.image_crops import (
+    ImageDraw,
+    cut,
+    evaluation_image,
+    inception_crop_box,
+    random_flip,
+    resize,
+)
+from zorro_keras.applications.pipelines.image_examples import ImageReading, image_examples
+from zorro_keras.applications.pipelines.image_generated import generate_images
+from zorro_keras.applications.pipelines.image_mixing import mix_pairs
+from zorro_keras.applications.pipelines.image_rand_augment import rand_augment
+from zorro_keras.applications.pipelines.image_sources import ImageSource, read_image_source
+from zorro_keras.applications.pipelines.order import draw_seed, evaluation_order, training_order
+
+Preprocess = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Opened pictures.
+
+    Attributes:
+        source: `ImageSource`.
+        faults: `FaultSlot`, for `host_errors`.
+    """
+
+    source: ImageSource
+    faults: FaultSlot = field(default_factory=FaultSlot, compare=False)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes; index k is class k."""
+        return self.source.label_names
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the data do: a run is resumed only on the data it began with."""
+        return self.source.fingerprint
+
+    @property
+    def num_train(self) -> int:
+        """Pictures in the training split."""
+        return sum(entry.split == "train" for entry in self.source.entries)
+
+    @property
+    def num_test(self) -> int:
+        """Pictures that evaluation looks at."""
+        return sum(entry.split == self.evaluation_split for entry in self.source.entries)
+
+    @property
+    def evaluation_split(self) -> str:
+        """ "test", or "val" where there is no labelled test split, as in ImageNet."""
+        return "test" if any(entry.split == "test" for entry in self.source.entries) else "val"
+
+
+def default_data(out: str | Path) -> Path:
+    """Generates the pictures that `tiny` is made for: 3,000 to train and 500 to test, of ten forms."""
+    generate_images(out)
+    return Path(out)
+
+
+def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | None = None) -> ImageData:
+    """Opens ImageNet, a folder of class folders or a CSV, and checks the list of pictures.
+
+    Args:
+        path: str or path, see `read_image_source`.
+        config: `Config`.
+        label_names: optional sequence of str. The classes a model was trained on, in its order.
+
+    Raises:
+        SourceError: if the list cannot be trusted; every bad row is named.
+    """
+    seed, share = config.training.seed, config.data.test_fraction
+    return ImageData(read_image_source(path, label_names=label_names, test_fraction=share, seed=seed))
+
+
+def training_dataset(
+    data: ImageData,
+    config: Config,
+    preprocessor: Preprocess,
+    *,
+    start_step: int = 0,
+    faults_path: str | Path | None = None,
+) -> tf.data.Dataset:
+    """The endless batches of training.
+
+    Where pictures are mixed, a batch of B takes the next 2 B of the order.
+
+    Args:
+        data: `ImageData`.
+        config: `Config`.
+        preprocessor: callable on a dict with `image`, float32 `(B, size_px, size_px, 3)` in about [0, 255].
+        start_step: int. The first step to give: 0, or the number of steps already done.
+        faults_path: optional path. Faults are appended here.
+
+    Returns:
+        Infinite dataset of `(x, y, sample_weight)`: `x["image"]` as the preprocessor gives it, `y` float32
+        `(B, K)`, and `sample_weight` float32 `(B,)`, 0 for a picture that could not be used.
+
+    Raises:
+        SourceError: if the training split is empty.
+        ValueError: if `start_step` is negative.
+    """
+    entries = data.source.split("train")
+    num_read = config.training.batch_size * (2 if config.data.augmentation.mixes else 1)
+    examples = image_examples(
+        entries,
+        partial(training_order, len(entries), config.training.seed),
+        _reading(data, config, faults_path),
+        data.faults,
+        start_position=start_step * num_read,
+    )
+    augmented = _mapped(examples, partial(_augmented, config=config))
+    finish = partial(_training_batch, config=config, preprocessor=preprocessor)
+    return _finished(training_batches(augmented, num_read), finish)
+
+
+def evaluation_dataset(
+    data: ImageData,
+    config: Config,
+    preprocessor: Preprocess,
+    *,
+    split: str | None = None,
+    faults_path: str | Path | None = None,
+) -> tuple[tf.data.Dataset, list[str]]:
+    """The batches of one pass over a split, without anything random.
+
+    Args:
+        data: `ImageData`.
+        config: `Config`.
+        preprocessor: as for `training_dataset`.
+        split: "train", "val" or "test"; None is `data.evaluation_split`.
+        faults_path: optional path. Faults are appended here.
+
+    Returns:
+        A dataset of `(x, y, sample_weight)`, and the ids in its order. The last batch is padded:
+        `sample_weight` float32 `(B,)` is 0 there, and for pictures that could not be used.
+
+    Raises:
+        SourceError: if the split is empty.
+    """
+    entries = data.source.split(split or data.evaluation_split)
+    examples = image_examples(
+        entries,
+        partial(_evaluation_order, len(entries)),
+        _reading(data, config, faults_path),
+        data.faults,
+    )
+    seen = _mapped(examples, partial(_seen, config=config))
+    batches = evaluation_batches(seen, config.training.batch_size)
+    # A generator does not know its length, and Keras warns of the end of data it did not expect.
+    num_batches = -(-len(entries) // config.training.batch_size)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    finish = partial(_evaluation_batch, preprocessor=preprocessor)
+    return _finished(batches, finish), [entry.id for entry in entries]
+
+
+def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
+    return evaluation_order(num_examples, start_position=start_position)
+
+
+def _reading(data: ImageData, config: Config, faults_path: str | Path | None) -> ImageReading:
+    settings = config.data
+    return ImageReading(
+        root=data.source.root,
+        num_classes=len(data.label_names),
+        on_error=settings.on_error,
+        max_bad_fraction=settings.max_bad_fraction,
+        num_workers=settings.num_workers,
+        max_pixels=settings.max_pixels,
+        faults_path=faults_path,
+    )
+
+
+def _augmented(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
+    """Crop, mirror, RandAugment, size: in the order of the published recipe."""
+    settings, seed = config.data.augmentation, config.training.seed
+    image, position = example["image"], example["position"]
+    shape = tf.shape(image)
+    box = inception_crop_box(
+        shape[0],
+        shape[1],
+        draw_seed(seed, position, ImageDraw.CROP),
+        area=settings.crop_area,
+        aspect=settings.crop_aspect,
+        crop_fraction=config.data.crop_fraction,
+    )
+    image = random_flip(cut(image, box), draw_seed(seed, position, ImageDraw.FLIP), settings.flip_rate)
+    image = rand_augment(
+        image,
+        draw_seed(seed, position, ImageDraw.RAND_AUGMENT),
+        num_layers=settings.rand_augment_layers,
+        magnitude=settings.rand_augment_magnitude,
+    )
+    return {**example, "image": resize(image, config.data.size_px)}
+
+
+def _seen(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
+    image = evaluation_image(example["image"], config.data.size_px, config.data.crop_fraction)
+    return {**example, "image": image}
+
+
+def _training_batch(
+    batch: dict[str, Any], *, config: Config, preprocessor: Preprocess
+) -> tuple[dict[str, Any], tf.Tensor, tf.Tensor]:
+    settings, seed = config.data.augmentation, config.training.seed
+    image = preprocessor({"image": batch["image"]})["image"]
+    weight = tf.cast(batch["presence"]["image"], tf.float32)
+    labels, position = batch["labels"], batch["position"][0]
+    if settings.mixes:
+        image, labels, weight = mix_pairs(
+            image,
+            labels,
+            weight,
+            draw_seed(seed, position, ImageDraw.MIXUP),
+            draw_seed(seed, position, ImageDraw.CUTMIX),
+            mixup_alpha=settings.mixup_alpha,
+            cutmix=settings.cutmix,
+        )
+    return {"image": image}, labels, weight
+
+
+def _evaluation_batch(
+    batch: dict[str, Any], *, preprocessor: Preprocess
+) -> tuple[dict[str, Any], tf.Tensor, tf.Tensor]:
+    return {"image": preprocessor({"image": batch["image"]})["image"]}, batch["labels"], batch["weight"]
+
+
+def _mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[str, Any]]) -> tf.data.Dataset:
+    # There is no Python control flow in it to be rewritten, which takes half a minute.
+    change = tf.autograph.experimental.do_not_convert(change)
+    return examples.map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _finished(batches: tf.data.Dataset, finish: Callable[[dict[str, Any]], tuple]) -> tf.data.Dataset:
+    """Applies `finish` in parallel, keeps the order, and reads ahead."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # The preprocessor is a Keras layer: nothing in it needs, or survives, a rewriting of its source.
+    finish = tf.autograph.experimental.do_not_convert(finish)
+    finished = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return finished.with_options(options).prefetch(tf.data.AUTOTUNE)

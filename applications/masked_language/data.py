@@ -1,0 +1,170 @@
+"""Batches of texts with hidden words.
+
+Everything is a function of (seed, step): a data set built at `start_step=k` gives, byte for byte, what
+another gives after k batches.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from zorro_keras.applications.masked_language.config import Config
+from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
+from zorro_keras.applications.masked_language.rows import TextRows
+from zorro_keras.applications.pipelines.faults import SourceError, ZorroError
+from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.text_generated import write_generated_texts
+from zorro_keras.applications.pipelines.text_readers import TextFiles
+
+_MASKS = 3  # what a random number is for, next to those of `rows`; never renumber
+_TEST_SEED = 0  # evaluation hides the same words whatever the seed of the run
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Opened texts.
+
+    Attributes:
+        texts: `TextFiles`, all of them read and checked once.
+        num_train: int. Rows of one pass of training.
+        fingerprint: str. Hash of the texts, their order and split.
+        faults: holds an error that ended a reading.
+    """
+
+    texts: TextFiles
+    num_train: int
+    fingerprint: str
+    faults: FaultSlot = field(default_factory=FaultSlot)
+
+
+def default_data(out_dir: str | Path) -> Path:
+    """Writes the generated texts that the `tiny` configuration learns. Returns the path to train from."""
+    return write_generated_texts(Path(out_dir) / "generated.txt")
+
+
+def open_data(path: str | Path, config: Config) -> TextData:
+    """Opens a text file or a folder of them, and checks all of it first.
+
+    Args:
+        path: `.txt`, `.jsonl`, `.json` or `.tfrecord` files, `.gz` behind any of them, or a folder of those.
+        config: `Config`.
+
+    Raises:
+        SourceError: if something cannot be read, or a split is empty.
+    """
+    settings = config.data
+    texts = TextFiles(
+        path, field=settings.field, test_fraction=settings.test_fraction, bad_utf8=settings.bad_utf8
+    )
+    for split in ("train", "test"):
+        if texts.num_texts(split) == 0:
+            raise SourceError(
+                f"No text is in the {split} split, of {texts.num_texts('train') + texts.num_texts('test')}.",
+                path=path, stage="open", reason="empty_source",
+                advice="Give more texts, or change `data.test_fraction`.",
+            )  # fmt: skip
+    num_train = sum(-(-scan.num_texts["train"] // settings.texts_per_row) for scan in texts.scans)
+    return TextData(texts, num_train, texts.fingerprint)
+
+
+def training_dataset(
+    data: TextData,
+    config: Config,
+    preprocessor: MaskedLanguagePreprocessor,
+    *,
+    start_step: int = 0,
+    faults_path: str | Path | None = None,
+) -> tf.data.Dataset:
+    """The endless batches of training, all of one shape.
+
+    Args:
+        data: `TextData`.
+        config: `Config`.
+        preprocessor: `MaskedLanguagePreprocessor`: its tokenizer makes the ids, it hides the words.
+        start_step: int. The first step to give: 0, or the number of steps already done.
+        faults_path: accepted because every task's is; texts are checked when they are opened.
+
+    Returns:
+        Infinite dataset of `(x, y, sample_weight)` as the preprocessor gives them.
+
+    Raises:
+        ValueError: if `start_step` is negative.
+    """
+    if start_step < 0:
+        raise ValueError(f"`start_step` must not be negative. Received: start_step={start_step}")
+    seed, batch_size = config.training.seed, config.training.batch_size
+    rows = _rows(data, config, preprocessor, "train")
+
+    def batches() -> Iterator[Any]:
+        position = start_step * batch_size
+        shuffled = rows.shuffled(seed, position)
+        while True:
+            seeds = [[seed, _MASKS, position + row] for row in range(batch_size)]
+            yield preprocessor.mask_rows(list(itertools.islice(shuffled, batch_size)), seeds)
+            position += batch_size
+
+    return _dataset(batches, data.faults, batch_size, preprocessor.length)
+
+
+def evaluation_dataset(
+    data: TextData,
+    config: Config,
+    preprocessor: MaskedLanguagePreprocessor,
+    *,
+    split: str = "test",
+    faults_path: str | Path | None = None,
+) -> tuple[tf.data.Dataset, list[str]]:
+    """The batches of the first rows of a split, with the same words hidden each time.
+
+    Args:
+        data, config, preprocessor, faults_path: as for `training_dataset`.
+        split: "train" or "test".
+
+    Returns:
+        A dataset of `(x, y, sample_weight)`, and the numbers of its rows as strings. The last batch is filled
+        up with blank rows, whose sample weights are 0.
+    """
+    batch_size = config.training.batch_size
+    rows = _rows(data, config, preprocessor, split)
+    first_rows = list(itertools.islice(rows.in_order(), config.data.max_test_rows))
+    blanks = [np.zeros(0, np.int32)] * (-len(first_rows) % batch_size)
+
+    def batches() -> Iterator[Any]:
+        filled = [*first_rows, *blanks]
+        for start in range(0, len(filled), batch_size):
+            seeds = [[_TEST_SEED, _MASKS, row] for row in range(start, start + batch_size)]
+            yield preprocessor.mask_rows(filled[start : start + batch_size], seeds)
+
+    dataset = _dataset(batches, data.faults, batch_size, preprocessor.length)
+    num_batches = -(-len(first_rows) // batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return dataset, [str(row) for row in range(len(first_rows))]
+
+
+def _rows(data: TextData, config: Config, preprocessor: MaskedLanguagePreprocessor, split: str) -> TextRows:
+    return TextRows(data.texts, preprocessor.tokens, preprocessor.length, split, config.data.texts_per_row)
+
+
+def _dataset(
+    batches: Callable[[], Iterator[Any]], faults: FaultSlot, batch_size: int, length: int
+) -> tf.data.Dataset:
+    """A dataset of what a generator gives; an error of ours in it is kept, since TensorFlow loses it."""
+
+    def watched() -> Iterator[Any]:
+        try:
+            yield from batches()
+        except ZorroError as error:
+            faults.put(error)
+            raise
+
+    shape = (batch_size, length)
+    x = {"text": tf.TensorSpec(shape, tf.int32), "padding_mask": {"text": tf.TensorSpec(shape, tf.bool)}}
+    signature = (x, tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32))
+    return tf.data.Dataset.from_generator(watched, output_signature=signature).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,146 @@
+"""The task: a Perceiver IO that says what was hidden in a text."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
+from zorro_keras.models import AnyStreams, PerceiverIOBackbone
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
+    """Predicts the hidden ids of a text.
+
+    Only as many queries are asked as the input is long, so a short text costs little.
+
+    Args:
+        backbone: `PerceiverIOBackbone` with one input and one output `text`, such as its variant "language".
+        preprocessor: `MaskedLanguagePreprocessor`: `fit` and `evaluate` then take texts, and `predict` texts
+            with `[MASK]`. `None` if they are given arrays; each id then counts as one byte.
+
+    Call arguments:
+        inputs: dict with `text`, int `(B, T)`, and optionally `padding_mask`, a dict with `text`, bool
+            `(B, T)`: True where the text is real.
+
+    Returns:
+        Dict with `text`, logits `(B, T, V)`.
+
+    Labels are ids `(B, T)`; sample weights `(B, T)` are 1 where an id was hidden, and 0 where the loss and
+    the metrics should not look.
+
+    Example:
+
+    ```python
+    backbone = PerceiverIOBackbone.from_variant("language")
+    model = MaskedLanguageModel(backbone, MaskedLanguagePreprocessor("bytes"))
+    model.fit(texts)
+    model.predict(["The cat[MASK*4] on the mat."])
+    ```
+
+    Reference:
+        Perceiver IO, arXiv 2107.14795, section 4.1.
+    """
+
+    backbone_cls = PerceiverIOBackbone
+    preprocessor_cls = MaskedLanguagePreprocessor
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        if list(backbone.input_adapters) != ["text"] or list(backbone.output_adapters) != ["text"]:
+            raise ValueError(
+                "`backbone` must have one input and one output, `text`. "
+                f"Received: {list(backbone.input_adapters)} and {list(backbone.output_adapters)}"
+            )
+        stream = backbone.streams["text"]
+        if preprocessor is not None and preprocessor.length > stream.length:
+            raise ValueError(
+                f"`preprocessor.length` must be at most the backbone's {stream.length}. "
+                f"Received: preprocessor.length={preprocessor.length}"
+            )
+        if preprocessor is not None and preprocessor.tokens.vocabulary_size != stream.vocabulary_size:
+            raise ValueError(
+                f"The backbone knows {stream.vocabulary_size} ids, the preprocessor's tokenizer "
+                f"{preprocessor.tokens.vocabulary_size}; they must be the same."
+            )
+        compile_by_default = kwargs.pop("compile", True)  # `compile` needs what is set below
+        super().__init__(inputs=backbone.input, outputs=backbone(backbone.input), compile=False, **kwargs)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.length = stream.length
+        self.byte_lengths = np.ones(stream.vocabulary_size, "float32")
+        if preprocessor is not None:
+            self.byte_lengths = preprocessor.tokens.byte_lengths()
+        if compile_by_default:
+            self.compile()
+
+    def answer(self, inputs, training=None):
+        """Returns the logits for as many ids as `inputs` holds: what a call runs."""
+        latents = self.backbone.encode(inputs, training=training)
+        text, rows = inputs["text"], None
+        if text.shape[1] != self.length:
+            rows = {"text": ops.arange(ops.shape(text)[1])}
+        return self.backbone.decode(latents, rows=rows, training=training)
+
+    def compile(self, optimizer="auto", **kwargs):
+        """Configures training; the loss is the mean cross-entropy over what was hidden.
+
+        Args:
+            optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 1e-3.
+            **kwargs: further arguments of `keras.Model.compile`, without `loss` and `metrics`.
+        """
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(f"`{name}` of a masked language model cannot be chosen.")
+        optimizer = keras.optimizers.AdamW(1e-3) if optimizer == "auto" else optimizer
+        super().compile(optimizer=optimizer, **kwargs)
+        names = ("masked_accuracy", "bits_per_byte")
+        self.masked_metrics = {name: keras.metrics.Mean(name=name) for name in names}
+
+    def fit(self, x=None, y=None, **kwargs):
+        """Trains as `keras.Model.fit` does; with a preprocessor on texts, which are taken in their order."""
+        if self.preprocessor is None:
+            return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
+        return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Evaluates as `keras.Model.evaluate` does; with a preprocessor on texts."""
+        if self.preprocessor is None:
+            return keras.Model.evaluate(self, x=x, y=y, **kwargs)
+        return super().evaluate(x=x, y=y, **kwargs)
+
+    def predict(self, x, **kwargs):
+        """Returns the logits of arrays, or, with a preprocessor, of texts with `[MASK]`."""
+        if self.preprocessor is not None and not isinstance(x, dict):
+            x = self.preprocessor.encode_marked([x] if isinstance(x, str) else list(x))
+        return keras.Model.predict(self, x, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        entropy, weight = self._entropy(y, y_pred), self._weight(y, sample_weight)
+        return sum([ops.sum(entropy * weight) / ops.maximum(ops.sum(weight), 1.0), *self.losses])
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        weight = self._weight(y, sample_weight)
+        right = ops.equal(ops.cast(y, "int32"), ops.cast(ops.argmax(y_pred["text"], axis=-1), "int32"))
+        num_bytes = ops.take(ops.convert_to_tensor(self.byte_lengths), ops.cast(y, "int32"))
+        bits = self._entropy(y, y_pred) / math.log(2) / ops.maximum(num_bytes, 1.0)
+        metrics = self.masked_metrics
+        metrics["masked_accuracy"].update_state(ops.cast(right, "float32"), sample_weight=weight)
+        metrics["bits_per_byte"].update_state(bits, sample_weight=weight * num_bytes)
+        return self.get_metrics_result()
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def _entropy(self, y, y_pred):
+        """Returns the cross-entropy of each id in nats, `(B, T)`."""
+        logits = ops.cast(y_pred["text"], "float32")
+        return keras.losses.sparse_categorical_crossentropy(ops.cast(y, "int32"), logits, from_logits=True)
+
+    def _weight(self, y, sample_weight):
+        return ops.ones(ops.shape(y)) if sample_weight is None else ops.cast(sample_weight, "float32")

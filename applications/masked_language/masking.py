@@ -1,0 +1,54 @@
+"""Which ids are hidden: whole words at random, or the marks that a person wrote into a text."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from zorro_keras.applications.pipelines.text_tokens import MASK, NUM_SPECIALS, Tokenizer
+
+MARK = re.compile(r"\[MASK(?:\*(\d{1,4}))?\]")
+
+
+def mask_words(
+    ids: np.ndarray, tokenizer: Tokenizer, rate: float, draws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hides whole words, each with probability `rate`, and the whitespace before each.
+
+    Args:
+        ids: int32 `(B, T)`. Specials, padding among them, are never hidden.
+        tokenizer: says where words start.
+        rate: float in [0, 1].
+        draws: uniform floats in [0, 1), `(B, T)`: the first of each row is for its first word, and so on.
+
+    Returns:
+        The ids with MASK in place of what is hidden, and bool `(B, T)`, True where something is.
+
+    Reference:
+        Perceiver IO, arXiv 2107.14795, appendix on language: words are split at whitespace, and all bytes of
+        a word are masked. That the whitespace before a word goes with it is read off the released demo.
+    """
+    words = np.cumsum(tokenizer.word_starts(ids), axis=1)
+    words -= words[:, :1]
+    hidden = (np.take_along_axis(draws, words, axis=1) < rate) & (ids >= NUM_SPECIALS)
+    return np.where(hidden, MASK, ids).astype(np.int32), hidden
+
+
+def encode_marked(text: str, tokenizer: Tokenizer) -> np.ndarray:
+    """Turns a text with marks into ids.
+
+    Args:
+        text: str. `[MASK]` stands for one hidden id, `[MASK*9]` for nine in a row: nine bytes, or nine pieces
+            of a SentencePiece model. A hidden word is best hidden with the space before it.
+        tokenizer: for the rest of the text.
+
+    Returns:
+        int32 `(T,)`.
+    """
+    parts, end = [], 0
+    for mark in MARK.finditer(text):
+        parts.append(tokenizer.encode(text[end : mark.start()]))
+        parts.append(np.full(int(mark.group(1) or 1), MASK, np.int32))
+        end = mark.end()
+    return np.concatenate([*parts, tokenizer.encode(text[end:])]).astype(np.int32)

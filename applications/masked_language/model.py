@@ -1,0 +1,47 @@
+"""Builds the model that a configuration describes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+
+from zorro_keras.applications.masked_language.config import Config
+from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
+from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.pipelines.text_tokens import load_tokenizer
+from zorro_keras.models import PerceiverIOBackbone
+
+
+def build_model(config: Config, label_names: Sequence[str] = ()) -> MaskedLanguageModel:
+    """Returns the untrained model of a configuration, its preprocessor attached.
+
+    Args:
+        config: `Config`.
+        label_names: empty: the vocabulary is the tokenizer's.
+
+    Raises:
+        ConfigError: if there are label names, or the tokenizer has another number of ids than the model.
+    """
+    if label_names:
+        raise ConfigError(
+            f"A masked language model has no classes. Received: label_names={list(label_names)[:5]}",
+            stage="config", reason="bad_value",
+        )  # fmt: skip
+    tokenizer, data = load_tokenizer(config.data.tokenizer), config.data
+    sizes = dataclasses.asdict(config.model)
+    if sizes["vocabulary_size"] not in (None, tokenizer.vocabulary_size):
+        raise ConfigError(
+            f"`model.vocabulary_size` must be that of the tokenizer, {tokenizer.vocabulary_size}. "
+            f"Received: model.vocabulary_size={sizes['vocabulary_size']}",
+            stage="config", reason="bad_value",
+        )  # fmt: skip
+    sizes["vocabulary_size"] = tokenizer.vocabulary_size
+    stddev, seed = sizes.pop("embedding_stddev"), config.training.seed
+    backbone = PerceiverIOBackbone.from_variant("language", length=data.length, seed=seed, **sizes)
+    table = backbone.input_adapters["text"].embedding.embeddings
+    table.assign(keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)(table.shape))
+    preprocessor = MaskedLanguagePreprocessor(tokenizer, data.length, data.mask_rate, seed)
+    return MaskedLanguageModel(backbone, preprocessor)

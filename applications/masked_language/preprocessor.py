@@ -1,0 +1,124 @@
+"""From texts to what the model reads, and which of it is hidden: saved with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from zorro_keras.applications.masked_language.masking import encode_marked, mask_words
+from zorro_keras.applications.pipelines.text_batches import pad_texts
+from zorro_keras.applications.pipelines.text_tokens import Tokenizer, load_tokenizer
+from zorro_keras.models import PerceiverIOBackbone
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
+    """Turns texts into ids, cuts them to one length and hides words at random.
+
+    Args:
+        tokenizer: a tokenizer of `pipelines.text_tokens`, or what `load_tokenizer` takes.
+        length: int, T. Ids of a row; longer texts are cut, shorter ones are padded.
+        mask_rate: float in [0, 1], probability of a word to be hidden.
+        seed: int. Which words are hidden is drawn from it, anew at every call.
+
+    Call arguments:
+        x: sequence of B strings.
+
+    Returns:
+        `(x, y, sample_weight)`: `x` as the model reads it, a dict of `text`, int32 `(B, T)` with MASK in
+        place of what is hidden, and of `padding_mask`, a dict of `text`, bool `(B, T)`; `y` the ids as they
+        were, int32 `(B, T)`; `sample_weight` float32 `(B, T)`, 1 where something is hidden and 0 elsewhere.
+
+    Raises:
+        ValueError: if labels are given: the text itself is the label.
+    """
+
+    backbone_cls = PerceiverIOBackbone
+
+    def __init__(self, tokenizer="bytes", length=2048, mask_rate=0.15, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if length < 1 or not 0.0 <= mask_rate <= 1.0:
+            raise ValueError(
+                "`length` must be positive and `mask_rate` within [0, 1]. "
+                f"Received: length={length}, mask_rate={mask_rate}"
+            )
+        # Not `tokenizer`, which keras-hub takes for a layer of its own kind.
+        self.tokens: Tokenizer = (
+            load_tokenizer(tokenizer) if isinstance(tokenizer, (str, dict)) else tokenizer
+        )
+        self.length = length
+        self.mask_rate = mask_rate
+        self.seed = seed
+        self._random = np.random.default_rng(seed)
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        if y is not None or sample_weight is not None:
+            raise ValueError("A masked language model takes texts without `y` or `sample_weight`.")
+        if not self._use_tf_workflow():
+            return _structured(*self._masked_arrays(np.asarray(x, dtype=object)))
+        import tensorflow as tf
+
+        types = (tf.int32, tf.bool, tf.int32, tf.float32)
+        arrays = tf.numpy_function(self._masked_arrays, [x], types)
+        return _structured(*(tf.ensure_shape(array, [None, self.length]) for array in arrays))
+
+    def mask_rows(self, rows: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
+        """Makes one batch of rows of ids.
+
+        Args:
+            rows: B arrays of ids, each `(T_i,)`.
+            seeds: for each row the ints that decide what is hidden in it.
+
+        Returns:
+            `(x, y, sample_weight)` of numpy arrays, as a call gives them.
+        """
+        draws = [np.random.default_rng(list(seed)).random(self.length) for seed in seeds]
+        return _structured(*self._masked(rows, np.stack(draws)))
+
+    def encode_marked(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Returns `x` for texts with `[MASK]` or `[MASK*9]` where something is to be filled in.
+
+        The arrays are padded to a bucket of `pipelines.text_batches`.
+
+        Raises:
+            ValueError: if a text is longer than the model's length.
+        """
+        ids = [encode_marked(text, self.tokens) for text in texts]
+        if max(map(len, ids), default=0) > self.length:
+            raise ValueError(
+                f"A text must have at most {self.length} ids. Received: {max(map(len, ids))} ids"
+            )
+        return pad_texts(ids, self.length)
+
+    def _masked_arrays(self, texts: np.ndarray) -> tuple[np.ndarray, ...]:
+        texts = [text.decode("utf-8") if isinstance(text, bytes) else text for text in texts.ravel().tolist()]
+        return self._masked(
+            [self.tokens.encode(text) for text in texts], self._random.random((len(texts), self.length))
+        )
+
+    def _masked(self, rows: Sequence[np.ndarray], draws: np.ndarray) -> tuple[np.ndarray, ...]:
+        batch = pad_texts(rows, self.length, length=self.length)
+        hidden_ids, hidden = mask_words(batch["text"], self.tokens, self.mask_rate, draws)
+        return hidden_ids, batch["padding_mask"]["text"], batch["text"], hidden.astype(np.float32)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "tokenizer": self.tokens.get_config(),
+            "length": self.length,
+            "mask_rate": self.mask_rate,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)  # keras-hub's own would look for a tokenizer layer
+
+
+def _structured(text: Any, real: Any, labels: Any, weight: Any) -> tuple[Any, Any, Any]:
+    return {"text": text, "padding_mask": {"text": real}}, labels, weight

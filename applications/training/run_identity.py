@@ -1,0 +1,78 @@
+"""What makes a run this run and no other, and the check that a folder holds the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import keras
+from rich.console import Console
+
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
+from zorro_keras.applications.training.config import differences, to_json
+from zorro_keras.applications.training.run_folder import RunFolder
+
+# What may differ when a run goes on: it changes the speed, not the numbers.
+SPEED_ONLY = ("config.data.num_workers", "config.data.deadline_seconds", "config.data.max_worker_bytes")
+_VERSIONED = ("keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def identity(task: str, config: Any, data: Any) -> dict[str, Any]:
+    """What makes a run this run and no other: the content of `config.json`."""
+    installed = {name: _version(name) for name in _VERSIONED}
+    return {
+        "task": task,
+        "config": to_json(config),
+        "data": {"fingerprint": data.fingerprint, "label_names": list(getattr(data, "label_names", ()))},
+        "backend": keras.backend.backend(),
+        "versions": {name: number for name, number in installed.items() if number is not None},
+    }
+
+
+def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Console) -> None:
+    """Writes `config.json` of a new run, or checks that the run in the folder is this one.
+
+    Args:
+        folder: the run.
+        mine: what `identity` says of the run asked for.
+        resume: bool. False refuses a folder that already holds a run.
+        console: is told of other versions, which may change the last bits.
+
+    Raises:
+        CheckpointError: if the data are not those the run was started with.
+        ConfigError: if anything else differs that decides its numbers.
+    """
+    if not folder.config_file.exists():
+        folder.write_config(mine)
+        return
+    if not resume:
+        raise ConfigError(
+            "The folder already holds a run; choose another folder or go on with this one.",
+            path=folder.path, stage="open_run", reason="bad_value",
+        )  # fmt: skip
+    theirs = folder.read_config()
+    lines = differences(theirs, mine)
+    for line in lines:
+        if line.startswith("versions."):
+            console.print(f"Note: {line}. The run goes on, but not bit for bit.")
+    changed = [line for line in lines if not line.startswith(("versions.", *SPEED_ONLY))]
+    data_changed = [line for line in changed if line.startswith("data.")]
+    if data_changed:
+        raise CheckpointError(
+            "The data are not those the run was started with:\n  " + "\n  ".join(data_changed),
+            path=folder.path, stage="open_run", reason="changed_data",
+        )  # fmt: skip
+    if changed:
+        raise ConfigError(
+            "The run was started with other settings:\n  " + "\n  ".join(changed),
+            path=folder.path, stage="open_run", reason="bad_value",
+            advice="Use the settings of the run, or a new folder.",
+        )  # fmt: skip
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except ImportError:
+        return None

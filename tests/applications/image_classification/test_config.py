@@ -1,0 +1,80 @@
+"""Configurations: each recipe is consistent and builds, and nonsense is refused by name."""
+
+import dataclasses
+import math
+
+import pytest
+
+from zorro_keras.applications.image_classification.config import (
+    CONFIGS,
+    AugmentationConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+)
+from zorro_keras.applications.image_classification.model import build_model
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.training.config import from_json, to_json
+
+PUBLISHED_PARAMETERS = {"learned": 62_255_848, "fourier": 48_440_627, "conv": 48_646_522}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_recipe_survives_json(name):
+    assert from_json(Config, to_json(CONFIGS[name])) == CONFIGS[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED_PARAMETERS)
+def test_recipe_a_builds_with_the_published_number_of_parameters(name):
+    config = CONFIGS[name]
+    # Sizes alone count here: one layer is run as often as eight.
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, num_repeats=1))
+    model = build_model(config, [f"class {index}" for index in range(1000)])
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == PUBLISHED_PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", ["learned", "fourier", "conv"])
+def test_recipe_a_is_the_papers(name):
+    training, augmentation = CONFIGS[name].training, CONFIGS[name].data.augmentation
+    assert (training.optimizer, training.learning_rate, training.epochs) == ("lamb", 5e-4 * 1024 / 256, 110)
+    assert (training.warmup_fraction, training.flat_fraction * 110) == (0.0, 55)
+    assert (training.weight_decay, training.clip_norm, training.label_smoothing) == (0.1, 10.0, 0.1)
+    assert augmentation == AugmentationConfig()
+    assert (augmentation.rand_augment_layers, augmentation.rand_augment_magnitude) == (4, 5)
+    assert augmentation.mixes and augmentation.mixup_alpha == 0.2
+
+
+@pytest.mark.parametrize(("name", "layers"), [("fourier_large", 16), ("conv_large", 16)])
+def test_config_b_has_layers_of_its_own(name, layers):
+    small = dataclasses.replace(
+        CONFIGS[name],
+        data=dataclasses.replace(CONFIGS[name].data, size_px=32),
+        model=dataclasses.replace(CONFIGS[name].model, latent_dim=32, num_latents=4),
+    )
+    encoder = build_model(small, ["a", "b"]).backbone.encoder
+    assert (encoder.num_layers, encoder.num_repeats, encoder.mlp_dim) == (layers, 1, 4096)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        (AugmentationConfig(), {"crop_area": (0.0, 1.0)}, "`crop_area` must be two numbers"),
+        (AugmentationConfig(), {"crop_aspect": (2.0, 1.0)}, "`crop_aspect` must be two numbers"),
+        (AugmentationConfig(), {"flip_rate": 1.5}, r"within \[0, 1\]. Received: flip_rate=1.5"),
+        (AugmentationConfig(), {"rand_augment_magnitude": 11.0}, r"`rand_augment_magnitude` must be within"),
+        (AugmentationConfig(), {"rand_augment_layers": -1}, "`rand_augment_layers` must be at least 0"),
+        (AugmentationConfig(), {"mixup_alpha": float("nan")}, "`mixup_alpha` must be within"),
+        (DataConfig(), {"size_px": 0}, "`size_px` must be at least 1"),
+        (DataConfig(), {"crop_fraction": 1.1}, r"`crop_fraction` must be within \(0, 1\]"),
+        (DataConfig(), {"std": (1.0, 0.0, 1.0)}, "`std` must be positive"),
+        (DataConfig(), {"max_bad_fraction": 2.0}, "`max_bad_fraction` must be within"),
+        (DataConfig(), {"test_fraction": 1.0}, "`test_fraction` must be within"),
+        (ModelConfig("image_conv"), {"num_latents": 0}, "`num_latents` must be None or at least 1"),
+        (ModelConfig("image_conv"), {"dropout_rate": 1.0}, "`dropout_rate` must be within"),
+    ],
+)
+def test_nonsense_is_refused_by_name(part, changes, message):
+    assert dataclasses.replace(part) == part
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(part, **changes)

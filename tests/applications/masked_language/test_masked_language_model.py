@@ -1,0 +1,150 @@
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from tests.backend import array
+from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
+from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
+from zorro_keras.applications.pipelines.text_generated import generated_texts
+from zorro_keras.applications.pipelines.text_tokens import MASK
+from zorro_keras.models import PerceiverIOBackbone
+
+TEXTS = ["Two dogs and two dogs", "are four dogs.", "One cat"]
+
+
+def batch(model, texts=TEXTS, rate=0.5):
+    preprocessor = MaskedLanguagePreprocessor("bytes", model.length, rate, seed=3)
+    return preprocessor(texts)
+
+
+def test_the_loss_is_the_mean_cross_entropy_over_what_is_hidden(model):
+    x, labels, weight = batch(model)
+    logits = array(model(x)["text"]).astype("float64")
+    assert logits.shape == (3, 24, 262)
+    nats = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
+    found = keras.Model.evaluate(model, x, labels, sample_weight=weight, verbose=0, return_dict=True)
+    hidden = weight > 0
+    assert 0 < hidden.sum() < hidden.size / 2
+    assert found["loss"] == pytest.approx(nats[hidden].mean(), rel=1e-5)
+    assert found["bits_per_byte"] == pytest.approx(nats[hidden].mean() / math.log(2), rel=1e-5)
+    right = logits.argmax(-1) == labels
+    assert found["masked_accuracy"] == pytest.approx(right[hidden].mean(), abs=1e-6)
+
+
+def test_only_as_many_queries_are_asked_as_the_text_is_long(model):
+    x, _, _ = batch(model)
+    short = {"text": x["text"][:, :21], "padding_mask": {"text": x["padding_mask"]["text"][:, :21]}}
+    answer = array(model(short)["text"])
+    assert answer.shape == (3, 21, 262)
+    np.testing.assert_allclose(answer, array(model(x)["text"])[:, :21], atol=1e-5)
+
+
+def test_padding_changes_nothing_and_text_does(model):
+    x, _, _ = batch(model)
+    real = x["padding_mask"]["text"]
+    before = array(model(x)["text"])
+    noise = {**x, "text": np.where(real, x["text"], 77)}
+    np.testing.assert_array_equal(array(model(noise)["text"]), before)
+    noise = {**x, "text": np.where(real, 77, x["text"])}
+    assert np.abs(array(model(noise)["text"]) - before).max() > 1e-4
+
+
+def test_it_trains_on_texts_and_learns(config):
+    keras.utils.set_random_seed(0)
+    backbone = PerceiverIOBackbone.from_variant(
+        "language",
+        length=24,
+        embed_dim=8,
+        num_latents=3,
+        latent_dim=8,
+        num_layers=1,
+        num_heads=2,
+        query_key_dim=8,
+    )
+    model = MaskedLanguageModel(backbone, MaskedLanguagePreprocessor("bytes", 24, 0.3))
+    model.compile(keras.optimizers.Adam(0.02))
+    texts = generated_texts(96)
+    losses = model.fit(texts, batch_size=16, epochs=4, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] - 0.5
+    assert model.evaluate(texts, batch_size=16, verbose=0, return_dict=True)["loss"] < losses[0]
+    assert all(
+        layer.built for layer in model._flatten_layers() if not isinstance(layer, keras_hub_preprocessor())
+    )
+
+
+def keras_hub_preprocessor():
+    import keras_hub
+
+    return keras_hub.models.Preprocessor
+
+
+def test_a_preset_holds_tokenizer_length_and_weights(model, tmp_path):
+    model.save_to_preset(str(tmp_path / "preset"))
+    twin = MaskedLanguageModel.from_preset(str(tmp_path / "preset"))
+    assert twin.preprocessor.get_config() == model.preprocessor.get_config()
+    assert "bytes" in json.dumps(twin.preprocessor.get_config())
+    texts = ["Two dogs[MASK*4] two cats"]
+    ours, theirs = (keras_model.predict(texts, verbose=0)["text"] for keras_model in (model, twin))
+    assert ours.shape == (1, 24, 262)
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)
+
+
+def test_what_does_not_fit_is_named(model):
+    backbone = model.backbone
+    with pytest.raises(ValueError, match="`preprocessor.length` must be at most the backbone's 24"):
+        MaskedLanguageModel(backbone, MaskedLanguagePreprocessor("bytes", 25))
+    with pytest.raises(ValueError, match="`loss` of a masked language model"):
+        model.compile(loss="mse")
+    with pytest.raises(ValueError, match="without `y`"):
+        model.preprocessor(TEXTS, np.zeros(3))
+    with pytest.raises(ValueError, match="`mask_rate` within"):
+        MaskedLanguagePreprocessor(mask_rate=1.5)
+    with pytest.raises(ValueError, match="at most 24 ids"):
+        model.preprocessor.encode_marked(["x" * 25])
+    image = PerceiverIOBackbone.from_variant(
+        "image_fourier", size_px=4, num_bands=2, num_latents=2, latent_dim=8, num_layers=1, num_repeats=1
+    )
+    with pytest.raises(ValueError, match="one input and one output, `text`"):
+        MaskedLanguageModel(image)
+
+
+def test_the_preprocessor_works_eagerly_and_in_a_data_set(model):
+    tf = pytest.importorskip("tensorflow")
+    eager = batch(model, rate=1.0)
+    preprocessor = MaskedLanguagePreprocessor("bytes", model.length, 1.0)
+    mapped = next(tf.data.Dataset.from_tensors(TEXTS).map(preprocessor).as_numpy_iterator())
+    keras.tree.map_structure(np.testing.assert_array_equal, mapped, eager)
+    assert mapped[0]["text"].shape == (3, 24) and (mapped[0]["text"][0, :21] == MASK).all()
+
+
+@pytest.mark.tensorflow
+def test_a_run_goes_on_exactly_and_the_commands_use_it(text_path, config, tmp_path, capsys):
+    from zorro_keras.applications.masked_language.commands import evaluate, predict
+    from zorro_keras.applications.pipelines.faults import ConfigError
+    from zorro_keras.applications.training.config import apply_overrides
+    from zorro_keras.applications.training.fit import train
+
+    short = apply_overrides(config, ["training.optimizer=lamb", "training.learning_rate=0.01"])
+    result = train("masked_language", short, str(text_path), str(tmp_path / "run"))
+    assert result["steps"] == 6 and set(result["metrics"]) >= {
+        "val_loss",
+        "val_masked_accuracy",
+        "val_bits_per_byte",
+    }
+    figures = evaluate(tmp_path / "run", text_path)
+    assert figures["loss"] == pytest.approx(result["metrics"]["val_loss"], rel=1e-4)
+    assert 2.0 < figures["unigram_loss"] < 3.5 and figures["num_rows"] == 10
+    report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
+    assert report["figures"]["num_hidden"] == figures["num_hidden"]
+    capsys.readouterr()
+    assert predict(tmp_path / "run", "Two [MASK*3] bark", top=2) == 0
+    printed = capsys.readouterr().out
+    assert "Two [MASK*3] bark" in printed and printed.count("%") == 2
+    (tmp_path / "asked.txt").write_text("One [MASK]\n\nTwo [MASK]\n")
+    assert predict(tmp_path / "run", str(tmp_path / "asked.txt"), top=1) == 0
+    assert capsys.readouterr().out.count("%") == 2
+    with pytest.raises(ConfigError, match="Nothing is hidden"):
+        predict(tmp_path / "run", "no mark")

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from zorro_keras.applications.masked_language.masking import encode_marked, mask_words
+from zorro_keras.applications.pipelines.text_tokens import MASK, PAD, Bytes
+
+TEXT = "The  old cat\nsat."
+
+
+def picture(text, hidden):
+    return "".join("#" if flag else letter for letter, flag in zip(text, hidden, strict=True)).replace(
+        "\n", "/"
+    )
+
+
+def test_whole_words_are_hidden_with_the_space_before_them():
+    ids = np.array([Bytes().encode(TEXT)])
+    draws = np.ones((1, len(TEXT)))
+    pictures = []
+    for word in range(4):
+        chosen = draws.copy()
+        chosen[0, word] = 0.0
+        masked, hidden = mask_words(ids, Bytes(), 0.15, chosen)
+        assert (masked == np.where(hidden, MASK, ids)).all()
+        pictures.append(picture(TEXT, hidden[0]))
+    assert pictures == ["###  old cat/sat.", "The##### cat/sat.", "The  old####/sat.", "The  old cat#####"]
+
+
+def test_padding_is_never_hidden():
+    ids = np.array([[*Bytes().encode("a b"), PAD, PAD]])
+    masked, hidden = mask_words(ids, Bytes(), 1.0, np.zeros(ids.shape))
+    assert masked.tolist() == [[MASK, MASK, MASK, PAD, PAD]] and hidden.sum() == 3
+
+
+def test_each_word_is_hidden_as_often_as_asked_whatever_its_length():
+    text = "a bbbbbbbb " * 12
+    ids = np.repeat([Bytes().encode(text.strip())], 400, axis=0)
+    _, hidden = mask_words(ids, Bytes(), 0.15, np.random.default_rng(0).random(ids.shape))
+    words = np.cumsum(Bytes().word_starts(ids), axis=1)
+    shares = [[hidden[row, words[row] == word].mean() for word in range(24)] for row in range(400)]
+    assert set(np.unique(shares)) == {0.0, 1.0}  # whole or not at all
+    short, long = np.array(shares)[:, 0::2].mean(), np.array(shares)[:, 1::2].mean()
+    assert short == pytest.approx(0.15, abs=0.02) and long == pytest.approx(0.15, abs=0.02)
+
+
+def test_marks_stand_for_as_many_ids_as_they_say():
+    ids = encode_marked("ab[MASK*3]c [MASK]", Bytes())
+    assert ids.tolist() == [*Bytes().encode("ab"), MASK, MASK, MASK, *Bytes().encode("c "), MASK]
+    assert encode_marked("[MASK*x]", Bytes()).tolist() == Bytes().encode("[MASK*x]").tolist()
+    assert encode_marked("", Bytes()).shape == (0,)

@@ -1,0 +1,115 @@
+"""A run from data to answers: trained for two steps, then asked, evaluated and gone on with."""
+
+import dataclasses
+import io
+import json
+
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from rich.console import Console
+
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.text_classification.commands import evaluate, predict
+from zorro_keras.applications.text_classification.config import TINY
+from zorro_keras.applications.training.fit import train
+from zorro_keras.models import PerceiverIOBackbone
+
+SIZES = {
+    "embed_dim": 6,
+    "num_latents": 3,
+    "latent_dim": 10,
+    "num_layers": 1,
+    "num_heads": 2,
+    "query_key_dim": 4,
+}
+TEXTS = {
+    "RTE/train.tsv": [
+        "index\tsentence1\tsentence2\tlabel",
+        *(f"{n}\ta {n}\tb\tentailment" for n in range(5)),
+    ],
+    "RTE/dev.tsv": [
+        "index\tsentence1\tsentence2\tlabel",
+        "0\tc\td\tentailment",
+        "1\tc\tlonger than the model\tnot_entailment",
+        "2\tc\te\tentailment",
+    ],
+    "RTE/test.tsv": ["index\tsentence1\tsentence2", "0\tf\tg"],
+    "STS-B/train.tsv": ["sentence1\tsentence2\tscore", *(f"p{n}\tq\t{n / 2}" for n in range(5))],
+    "STS-B/dev.tsv": ["sentence1\tsentence2\tscore", *(f"e{n}\tq\t{n}" for n in range(5))],
+    "STS-B/test.tsv": ["sentence1\tsentence2", "x\ty", "z\ty"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("glue")
+    for name, lines in TEXTS.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    preset = str(tmp_path_factory.mktemp("language") / "preset")
+    PerceiverIOBackbone.from_variant("language", length=13, **SIZES).save_to_preset(preset)
+    return dataclasses.replace(
+        TINY,
+        data=dataclasses.replace(TINY.data, length=11),
+        model=dataclasses.replace(TINY.model, num_positions=13, **SIZES, pretrained=preset),
+        training=dataclasses.replace(TINY.training, epochs=2, steps_per_epoch=1, batch_size=4),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(folder, config, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "first"
+    result = train("text_classification", config, str(folder), str(out))
+    assert {"val_RTE_accuracy", "val_STS-B_pearson", "val_STS-B_spearman"} <= set(result["metrics"])
+    return out
+
+
+def test_evaluation_writes_the_official_figures_of_each_task(run, folder, tmp_path):
+    figures = evaluate(run, folder, out=tmp_path)
+    assert set(figures["scores"]) == {"RTE", "STS-B"} and figures["glue_average"] is None
+    assert set(figures["scores"]["STS-B"]) == {"pearson", "spearman"}
+    assert figures["scores"]["RTE"]["accuracy"] in (0.0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["sets"]["RTE"] == {"split": "val", "num_examples": 3, "num_cut": 1}
+    assert report["predictions"] == ["RTE_test.tsv", "STS-B_test.tsv"]
+    assert "<td>pearson</td>" in (tmp_path / "report.html").read_text()
+    header, *rows = (tmp_path / "STS-B_test.tsv").read_text().splitlines()
+    assert header == "index\tprediction" and [row.split("\t")[0] for row in rows] == ["0", "1"]
+    assert (tmp_path / "RTE_test.tsv").read_text().splitlines()[1].split("\t")[1] in (
+        "entailment",
+        "not_entailment",
+    )
+
+
+def test_prediction_prints_the_classes_of_a_text_a_pair_and_a_file(run, tmp_path):
+    def printed(source, **options):
+        console = Console(file=io.StringIO(), width=100)
+        assert predict(run, str(source), console=console, **options) == 0
+        return console.file.getvalue()
+
+    text = printed("a cat ||| [b]")
+    assert "a cat ||| [b]" in text and text.count("entailment") == 2 and "STS-B" in text
+    assert printed("a cat\tb").count("a cat ||| b") == 1
+    assert printed("a cat", top=1).count("entailment") == 1
+    (tmp_path / "texts.txt").write_text("one\n\ntwo ||| three\n")
+    assert printed(tmp_path) == printed(tmp_path / "texts.txt")
+    assert "two ||| three" in printed(tmp_path / "texts.txt")
+    with pytest.raises(ConfigError, match="There is no text to classify"):
+        predict(run, " ")
+
+
+def test_the_run_does_not_need_the_language_model_it_started_from(run, folder, config, tmp_path):
+    import shutil
+
+    moved = shutil.copytree(run, tmp_path / "run")
+    about = json.loads((moved / "config.json").read_text())
+    about["config"]["model"]["pretrained"] = "/nowhere"
+    (moved / "config.json").write_text(json.dumps(about))
+    assert evaluate(moved, folder)["scores"] == evaluate(run, folder)["scores"]

@@ -1,0 +1,120 @@
+"""The way through a Perceiver: inputs to latents, latents to outputs."""
+
+from dataclasses import dataclass
+
+from keras import ops
+
+from zorro_keras.layers import (
+    InputAdapter,
+    ModalityJoin,
+    OutputAdapter,
+    PerceiverDecoder,
+    PerceiverEncoder,
+    TiedEmbedding,
+)
+from zorro_keras.models.stream_inputs import StreamInputs, spread
+
+
+@dataclass
+class PerceiverParts:
+    """Input adapters, encoder, decoder and output adapters, and how they follow each other.
+
+    It holds layers and says in which order arrays pass them. The functional model around it owns them.
+
+    Attributes:
+        input_adapters: dict of input to `InputAdapter`.
+        encoder: `PerceiverEncoder`.
+        output_adapters: dict of output to `OutputAdapter`.
+        decoder: `PerceiverDecoder`.
+        input_join: `ModalityJoin` of several inputs, `None` for one.
+        query_join: `ModalityJoin` of the queries of several outputs, `None` for one.
+    """
+
+    input_adapters: dict[str, InputAdapter]
+    encoder: PerceiverEncoder
+    output_adapters: dict[str, OutputAdapter]
+    decoder: PerceiverDecoder
+    input_join: ModalityJoin | None
+    query_join: ModalityJoin | None
+
+    def answer(self, given: StreamInputs, training=None) -> dict:
+        """Returns every output whose queries can be made from the given inputs."""
+        elements = self.elements(given, training)
+        latents = self.encode(given, elements, training)
+        outputs = [
+            name
+            for name, adapter in self.output_adapters.items()
+            if not isinstance(adapter.queries, str) or adapter.queries in elements
+        ]
+        return self.decode(latents, self.queries(outputs, latents, elements), training=training)
+
+    def elements(self, given: StreamInputs, training=None) -> dict:
+        """Returns the elements `(B, M, C)` of each input, positions included."""
+        return {
+            name: self.input_adapters[name](array, keep=given.keep(name), training=training)
+            for name, array in given.arrays.items()
+        }
+
+    def encode(self, given: StreamInputs, elements: dict, training=None):
+        """Returns the latents `(B, L, D)`."""
+        hidden = {name: given.keep(name) for name in elements if given.keep(name) is not None}
+        if self.input_join is None:
+            ((name, joined),) = elements.items()
+            return self.encoder(joined, attention_mask=hidden.get(name), training=training)
+        like = next(iter(elements.values()))
+        elements, masked = dict(elements), {}
+        for name in self.input_join.mask_rates:
+            if name not in elements:
+                elements[name], masked[name] = self._blank(name, like)
+            elif name in given.presence:
+                masked[name] = ops.logical_not(given.presence[name])[:, None]
+                hidden.pop(name)
+                if name in given.padding_mask:
+                    hidden[name] = given.padding_mask[name]
+        mask = None
+        if hidden:
+            mask = [spread(hidden.get(name), like, ops.shape(elements[name])[1]) for name in sorted(elements)]
+            mask = ops.concatenate(mask, axis=1)
+        joined = self.input_join(elements, masked=masked, training=training)
+        return self.encoder(joined, attention_mask=mask, training=training)
+
+    def queries(self, outputs, like, elements: dict, rows: dict | None = None) -> dict:
+        """Returns the queries `(B, O, E)` of each of the outputs, or only some rows of them."""
+        rows, queries = rows or {}, {}
+        for name in outputs:
+            source = self.output_adapters[name].queries
+            if not isinstance(source, str):
+                queries[name] = source(like, rows=rows.get(name))
+            elif name in rows:
+                queries[name] = ops.take(elements[source], rows[name], axis=1)
+            else:
+                queries[name] = elements[source]
+        return queries
+
+    def decode(self, latents, queries: dict, query_mask: dict | None = None, training=None) -> dict:
+        """Returns the outputs that the given queries ask for."""
+        lengths = {name: array.shape[1] for name, array in queries.items()}
+        mask = None
+        if query_mask:
+            mask = [spread(query_mask.get(name), latents, lengths[name]) for name in sorted(queries)]
+            mask = mask[0] if len(mask) == 1 else ops.concatenate(mask, axis=1)
+        if self.query_join is None:
+            ((name, joined),) = queries.items()
+            answers = {name: self.decoder(latents, joined, query_mask=mask, training=training)}
+        else:
+            joined = self.decoder(latents, self.query_join(queries), query_mask=mask, training=training)
+            answers = self.query_join.split(joined, lengths)
+        return {name: self._output(name, answers[name]) for name in queries}
+
+    def _output(self, name, answers):
+        head = self.output_adapters[name].head
+        if isinstance(head, TiedEmbedding):
+            return head(answers, self.input_adapters[head.stream].embedding.embeddings)
+        return answers if head is None else head(answers)
+
+    def _blank(self, name, like):
+        """Returns elements for an input that is not given, and the mask that replaces them all."""
+        adapter = self.input_adapters[name]
+        batch, count = ops.shape(like)[0], adapter.stream.num_tokens
+        mask = ops.ones((batch, 1), dtype="bool")
+        return ops.zeros((batch, count, adapter.dim), dtype=like.dtype), mask

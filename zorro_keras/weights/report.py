@@ -1,0 +1,49 @@
+"""What became of every tensor of a file."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Use(NamedTuple):
+    """One tensor's way into a model: its name, our weight, our shape, and what was done to the array."""
+
+    source: str
+    weight: str
+    shape: tuple
+    transform: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of every tensor of a file.
+
+    Attributes:
+        origin: "hugging_face" or "deepmind".
+        model: str, as in `Checkpoint`.
+        semantics: "deepmind" or "hugging_face", whose numbers the model gives.
+        used: tuple of `Use`, one for each weight of the model.
+        unused: dict of tensor to the reason why no model needs it.
+    """
+
+    origin: str
+    model: str
+    semantics: str
+    used: tuple = field(repr=False)
+    unused: dict = field(default_factory=dict, repr=False)
+
+    def summary(self) -> str:
+        """Returns the counts in a sentence."""
+        return (
+            f"{self.model} from {self.origin}, numbers of {self.semantics}: {len(self.used)} tensors used, "
+            f"{len(self.unused)} not needed, none missing."
+        )
+
+    def table(self) -> str:
+        """Returns a line for every tensor."""
+        lines = [
+            f"{use.source} -> {use.weight} {'x'.join(map(str, use.shape))}, {use.transform}"
+            for use in self.used
+        ]
+        return "\n".join(
+            [*lines, *(f"{name} -> not needed: {why}" for name, why in sorted(self.unused.items()))]
+        )
