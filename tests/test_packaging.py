@@ -20,7 +20,18 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FOLDERS = {"zorro_keras": "zorro_keras", "applications": "zorro_keras.applications"}
 DISTRIBUTION_NAMES = {"keras_hub": "keras-hub", "ml_dtypes": "ml-dtypes"}  # where they differ
 CACHE = {"__pycache__", ".ruff_cache"}
-OPTIONAL_IMPORTS = {"tensorflow", "tensorflow_io", "jax", "torch", "psutil", "pydot"}  # guarded where used
+OPTIONAL_IMPORTS = {  # guarded where used
+    "tensorflow",
+    "tensorflow_io",
+    "jax",
+    "torch",
+    "psutil",
+    "pydot",
+    "google",  # protobuf, which TensorFlow brings
+    "pyarrow",
+    "scipy",
+    "sentencepiece",
+}
 
 
 def packages_on_disk() -> set[str]:

@@ -30,7 +30,7 @@ PREPARE = (
 class InlinePool:
     """Stands in for the pool of processes where a test is about files alone."""
 
-    def __init__(self, num_workers, *, deadline_seconds):
+    def __init__(self, num_workers, *, deadline_seconds, max_worker_bytes):
         pass
 
     def __enter__(self):

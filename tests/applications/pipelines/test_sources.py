@@ -231,7 +231,7 @@ def test_arguments_out_of_range_are_refused(folder, wrong):
         max_size=6,
     )
 )
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_table_is_read_or_refused_in_the_family_of_errors(folder, rows):
     lines = ["path,label,start", *(",".join(row) for row in rows)]
     path = write_csv(folder, "\n".join(lines).encode("utf-8", "surrogatepass"))
@@ -244,7 +244,7 @@ def test_any_table_is_read_or_refused_in_the_family_of_errors(folder, rows):
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_bytes_are_read_or_refused_in_the_family_of_errors(folder, data):
     try:
         read_source(write_csv(folder, b"path,label\n" + data))

@@ -18,13 +18,13 @@ from zorro_keras.applications.pipelines.text_tokens import (
 
 @pytest.fixture(scope="module")
 def piece_model(tmp_path_factory):
-    """A SentencePiece model of 160 pieces, learned from generated sentences."""
+    """A SentencePiece model of 128 pieces, learned from generated sentences."""
     sentencepiece = pytest.importorskip("sentencepiece")
     folder = tmp_path_factory.mktemp("pieces")
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(generated_texts(300)),
         model_prefix=str(folder / "text"),
-        vocab_size=160,
+        vocab_size=128,
         minloglevel=2,
     )
     return folder / "text.model"
@@ -57,7 +57,7 @@ def test_pieces_give_back_a_text_and_start_words(piece_model):
     tokenizer = SentencePiece(piece_model)
     text = "Two white dogs bark in the yard."
     ids = tokenizer.encode(text)
-    assert tokenizer.vocabulary_size == 166 and ids.min() >= NUM_SPECIALS and ids.max() < 166
+    assert tokenizer.vocabulary_size == 134 and ids.min() >= NUM_SPECIALS and ids.max() < 134
     assert tokenizer.decode(np.concatenate([[4], ids, [0, 0]])) == text
     assert tokenizer.word_starts(ids).sum() == len(text.split()) and tokenizer.word_starts(ids)[0]
     assert tokenizer.byte_lengths()[ids].sum() == len(text) + 1  # the model puts a space in front

@@ -128,6 +128,7 @@ DECISIVE = {
     "training.warmup_fraction": "0.3",
     "training.flat_fraction": "0.3",
     "training.optimizer": "lamb",
+    "training.warmup_steps": "3",
     "training.weight_decay": "0.1",
     "training.clip_norm": "none",
     "training.ema_momentum": "0.5",
