@@ -64,7 +64,7 @@ CASES = {
         {
             "num_latents": 3,
             "latent_dim": 8,
-            "num_layers": 2,
+            "num_layers": 1,
             "num_repeats": 2,
             "num_heads": 4,
             "num_cross_heads": 2,
