@@ -13,11 +13,13 @@ TORCH ?= torch==2.13.0
 TRANSFORMERS ?= transformers>=4.57
 BACKENDS ?= jax tensorflow torch
 WORKERS ?= 2
-# Tests of one file share the models that it builds, so they stay in one process.
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+# Tests of one file share the models that it builds, so they stay in one process; slow files begin first.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 PYTEST_ARGS ?=
 # What knows no backend, and the demonstrations, are tested once, with the first backend.
-TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing weights/test_files.py \
+TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing \
+	$(addprefix weights/test_,export.py files.py fuzzed_files.py published_sizes.py unsafe_files.py) \
+	models/test_perceiver_io_variants.py models/test_perceiver_mistakes.py \
 	applications/test_demo.py applications/test_convert.py applications/masked_language/test_learning.py \
 	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
 	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \

@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 
+from zorro_keras.applications.convert import ConvertOptions, convert
 from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
+from zorro_keras.applications.training.task import TASKS
 
 Backend = Literal["jax", "tensorflow", "torch"]
-Stream = Literal["audio", "video"]
+Task = Annotated[Positional[str], arg(metavar="TASK", help=f"One of {', '.join(TASKS)}.")]
+Model = Annotated[Positional[Path], arg(metavar="RUN", help="Folder of a run, or of a preset.")]
 Overrides = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="KEY=VALUE")]
 
 
@@ -57,10 +60,9 @@ class Clips:
 
 @dataclasses.dataclass(frozen=True)
 class Prepare:
-    """Packs media files into shards, and reports which were used, which skipped, and why."""
+    """Packs sound and video into shards, and reports which were used, which skipped, and why."""
 
-    task: Annotated[Positional[str], arg(metavar="TASK")]
-    """Task, such as audio_visual_classification."""
+    task: Task
     source: Path
     """Folder of class folders, or a CSV."""
     out: Path
@@ -83,23 +85,26 @@ class Prepare:
     """Share of bad clips that stops the run."""
 
     def run(self) -> int:
-        from zorro_keras.applications.pipelines.prepare import prepare
         from zorro_keras.applications.training.task import task_module
 
         settings = dataclasses.asdict(self)
         task, source, out = (settings.pop(name) for name in ("task", "source", "out"))
-        task_module(task, "config")
+        prepare = getattr(task_module(task, "commands"), "prepare", None)
+        if prepare is None:
+            raise ConfigError(
+                f"`{task}` has nothing to prepare: it reads its data as they are.",
+                stage="command", reason="bad_value",
+                advice=f"Give them to `zorro-keras train {task} --data`.",
+            )  # fmt: skip
         with _progress("clips") as on_progress:
-            coverage = prepare(source, out, **settings, on_progress=on_progress)
-        return _show(coverage)
+            return _show(prepare(source, out, **settings, on_progress=on_progress))
 
 
 @dataclasses.dataclass(frozen=True)
 class Train:
     """Trains a model, or goes on where the run stopped: the result is the same, bit for bit, on one CPU."""
 
-    task: Annotated[Positional[str], arg(metavar="TASK")]
-    """Task, such as audio_visual_classification."""
+    task: Task
     out: Path
     """Folder of the run."""
     data: Path | None = None
@@ -119,22 +124,22 @@ class Train:
 
         config = apply_overrides(named_config(self.task, self.config), self.overrides)
         from zorro_keras.applications.training.fit import train
-        from zorro_keras.applications.training.task import default_data
+        from zorro_keras.applications.training.task import make_default_data
 
-        data = default_data(self.task, self.out, make=True) if self.data is None else self.data
+        data = make_default_data(self.task, self.out) if self.data is None else self.data
         return _show(train(self.task, config, str(data), str(self.out), resume=self.resume))
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Writes the report of a run; of a model of streams, what each head knows from each subset of them."""
+    """Writes the report of a run; of a model of sound and picture, what each head knows from each of them."""
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
     data: Path | None = None
     """Shards or a source. By default the data that the task made for the run."""
     streams: str | None = None
-    """One subset of the inputs, separated by commas, such as audio,video. All subsets by default."""
+    """One subset of the streams, separated by commas, such as audio,video. All subsets by default."""
     out: Path | None = None
     """Folder of the report. RUN/report by default."""
     backend: Backend | None = None
@@ -143,23 +148,18 @@ class Evaluate:
     def run(self) -> int:
         from zorro_keras.applications.training.task import commands_of, default_data
 
-        commands = commands_of(self.run_dir)
-        data = default_data("evaluation", self.run_dir) if self.data is None else self.data
-        if commands is not None:
-            _refuse(commands, streams=self.streams)
-            return _show(commands.evaluate(self.run_dir, data, out=self.out))
-        from zorro_keras.applications.training.report import evaluate_run
-
-        subsets = None if self.streams is None else [tuple(self.streams.split(","))]
-        return _show(evaluate_run(self.run_dir, data, subsets=subsets, out=self.out))
+        evaluate = commands_of(self.run_dir).evaluate
+        streams = None if self.streams is None else tuple(self.streams.split(","))
+        options = _accepted(evaluate, streams=("--streams", streams))
+        data = default_data(self.run_dir) if self.data is None else self.data
+        return _show(evaluate(self.run_dir, data, out=self.out, **options))
 
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Prints what a run says of a file, a folder or a text; or writes a timeline of a long video."""
+    """Prints what a model says of a file, a folder or a text; or writes a timeline of a long video."""
 
-    run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
-    """Folder of the run."""
+    folder: Model
     source: Positional[str]
     """Video, sound or image file, folder of images, or text: whatever the model reads."""
     audio_only: bool = False
@@ -180,28 +180,18 @@ class Predict:
             )
         from zorro_keras.applications.training.task import commands_of
 
-        commands = commands_of(self.run_dir)
-        if commands is not None:
-            alone = {"audio_only": self.audio_only, "video_only": self.video_only, "timeline": self.timeline}
-            _refuse(commands, **alone)
-            return commands.predict(self.run_dir, self.source, top=self.top)
+        predict = commands_of(self.folder).predict
         streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
-        if self.timeline is not None:
-            from zorro_keras.applications.training.timeline import timeline
-
-            return _show(timeline(self.run_dir, self.source, self.timeline, streams=streams))
-        from zorro_keras.applications.training.predict import predict_file
-
-        predict_file(self.run_dir, self.source, streams=streams, top=self.top)
-        return 0
+        flag = "--audio-only" if self.audio_only else "--video-only"
+        options = _accepted(predict, streams=(flag, streams), timeline=("--timeline", self.timeline))
+        return predict(self.folder, self.source, top=self.top, **options)
 
 
 @dataclasses.dataclass(frozen=True)
 class Export:
     """Writes a SavedModel that needs neither Keras nor this library, and a parity report."""
 
-    run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
-    """Folder of the run."""
+    folder: Model
     out: Positional[Path]
     """Folder of the SavedModel."""
     native: bool = False
@@ -212,7 +202,7 @@ class Export:
     def run(self) -> int:
         from zorro_keras.applications.training.export import export_run
 
-        return _show(export_run(self.run_dir, self.out, native=self.native))
+        return _show(export_run(self.folder, self.out, native=self.native))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,23 +213,14 @@ class Convert:
     """Hugging Face repository on disk, or one file of its or of DeepMind's weights."""
     preset_dir: Positional[Path]
     """Folder of the preset."""
-    semantics: Literal["deepmind", "hugging_face"] | None = None
-    """Whose numbers to give where the two differ. By default whoever's file it is."""
-    kernel_order: Literal["3210", "2310"] | None = None
-    """Axes of Hugging Face's 7x7 kernel: 3210 restores DeepMind's, 2310 computes what Hugging Face's does."""
-    query_residual: bool | None = None
-    """Whether the decoder adds the query to what it read. By default what the semantics' code does."""
+    options: ConvertOptions = ConvertOptions()
     verbose: bool = False
     """Prints a line for every tensor."""
     backend: Backend | None = None
     """Keras backend."""
 
     def run(self) -> int:
-        from zorro_keras.applications.convert import convert
-
-        settings = {name: getattr(self, name) for name in ("semantics", "query_residual", "verbose")}
-        order = None if self.kernel_order is None else tuple(map(int, self.kernel_order))
-        return _show(convert(self.source, self.preset_dir, kernel_order=order, **settings))
+        return _show(convert(self.source, self.preset_dir, self.options, verbose=self.verbose))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = tyro.extras.subcommand_cli_from_dict(
         commands,
         prog="zorro-keras",
-        description="Train and serve models of sound and picture.",
+        description=f"Train, evaluate and serve multimodal transformers: {', '.join(TASKS)}.",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )
@@ -317,14 +298,20 @@ def set_backend(backend: str | None) -> None:
     os.environ["KERAS_BACKEND"] = backend
 
 
-def _refuse(commands: ModuleType, **options: Any) -> None:
-    """Says so where an option means nothing to a task."""
-    for name, value in options.items():
-        if value:
-            task = commands.__name__.split(".")[-2]
+def _accepted(function: Callable[..., Any], **options: tuple[str, Any]) -> dict[str, Any]:
+    """The options that were given, `parameter=(flag, value)`, to hand to a command of a task.
+
+    Raises:
+        ConfigError: if one of them means nothing to the task.
+    """
+    given = {name: value for name, (_, value) in options.items() if value is not None}
+    for name in given:
+        if name not in inspect.signature(function).parameters:
+            task = function.__module__.split(".")[-2]
             raise ConfigError(
-                f"`--{name.replace('_', '-')}` means nothing to {task}.", stage="command", reason="bad_value"
+                f"`{options[name][0]}` means nothing to `{task}`.", stage="command", reason="bad_value"
             )
+    return given
 
 
 def _show(values: Any) -> int:

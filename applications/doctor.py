@@ -29,6 +29,8 @@ PACKAGES = {
     "torch": "torch",
     "tensorflow-io": "tfio",
     "keras-cv": "cv",
+    "sentencepiece": "text",
+    "pyarrow": "text",
 }
 # tensorflow-io minor -> the only TensorFlow its native operations load with (its README).
 TENSORFLOW_OF_IO = {"0.37": "2.16", "0.36": "2.15", "0.35": "2.14", "0.34": "2.13"}

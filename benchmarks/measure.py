@@ -144,9 +144,11 @@ def matmul_flops_per_second(size: int = 3072) -> float:
 
 
 def resident_megabytes(*, peak: bool) -> float:
-    """Resident memory of this process: now, or at its highest so far."""
+    """Resident memory of this process on Linux: now, or at its highest so far."""
     if peak:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        # Not `ru_maxrss`: a child's begins with the resident memory of the process that started it.
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 

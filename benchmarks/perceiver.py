@@ -1,8 +1,9 @@
-"""Perceiver IO against `transformers` with torch: same machine, same weights, same threads, one run.
+"""Perceiver IO against `transformers` with torch: same machine, same weights, same two cores, one run.
 
 The masked language model on 2048 bytes and the Fourier image model on 224 x 224 pixels, forward and train
 step (SGD), in hugging_face semantics. Each implementation runs in a process of its own, theirs first and
-last. Needs `pip install transformers torch`.
+last; theirs in inference mode, with eager attention, the only one that their Perceiver has. Needs Linux and
+`pip install transformers torch`.
 """
 
 import argparse
@@ -17,16 +18,22 @@ import measure
 SIZES = {"language": "deepmind/language-perceiver", "image_fourier": "deepmind/vision-perceiver-fourier"}
 FORWARD_GFLOP = {"language": 121, "image_fourier": 406}  # of one example; counted from the shapes
 OURS = ("jax", "tensorflow", "torch")
-THREADS = "2"
+THREADS = 2
 
 
-def write_their_weights(kind: str, folder: str) -> None:
+def pin() -> None:
+    """Gives this process, and every thread that it will start, as many cores as the others have."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+
+
+def write_their_weights(kind: str, folder: str) -> dict:
     """Random weights of the published size, as a Hugging Face repository on disk."""
     import torch
     import transformers
 
     torch.manual_seed(0)
     their_model(transformers, kind).save_pretrained(folder)
+    return {}
 
 
 def their_model(transformers, kind: str):
@@ -74,7 +81,7 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
     import torch
     import transformers
 
-    torch.set_num_threads(int(THREADS))
+    torch.set_num_threads(THREADS)
     model = type(their_model(transformers, kind)).from_pretrained(folder).eval()
     x, y = (torch.from_numpy(array) for array in example(kind, batch_size))
     inputs = {"inputs": x.long()} if kind == "language" else {"inputs": x.permute(0, 3, 1, 2).contiguous()}
@@ -83,7 +90,11 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
         with torch.inference_mode():
             return model(**inputs).logits
 
-    result = {"forward": fastest(forward, turns), "logits": forward().flatten()[:8].tolist()}
+    result = {
+        "forward": fastest(forward, turns),
+        "logits": written(folder, "transformers", forward().numpy()),
+    }
+    result["forward_megabytes"] = measure.resident_megabytes(peak=True)
     if train:
         model.train()
         for module in model.modules():
@@ -99,19 +110,19 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
             optimizer.step()
 
         result["train"] = fastest(step, turns)
+        result["train_megabytes"] = measure.resident_megabytes(peak=True)
     return result
 
 
 def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: bool) -> dict:
     import keras
-    import numpy as np
 
     import zorro_keras as zk
 
     if keras.config.backend() == "torch":
         import torch
 
-        torch.set_num_threads(int(THREADS))
+        torch.set_num_threads(THREADS)
     model = zk.weights.load(folder, semantics="hugging_face")
     name, output = ("text", "text") if kind == "language" else ("image", "label")
     x, y = example(kind, batch_size)
@@ -121,54 +132,84 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
     result = {
         "forward": fastest(lambda: jitted(arrays), turns),
         "predict": fastest(lambda: model.predict(x, batch_size=batch_size, verbose=0), turns),
-        "logits": np.asarray(model.predict_on_batch(x)[output]).flatten()[:8].tolist(),
+        "logits": written(folder, keras.config.backend(), model.predict_on_batch(x)[output]),
+        "forward_megabytes": measure.resident_megabytes(peak=True),
     }
     if train:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(1e-6), {output: loss})
         result["train"] = fastest(lambda: model.train_on_batch(x, y), turns)
+        result["train_megabytes"] = measure.resident_megabytes(peak=True)
+    result["peak_gflops"] = measure.matmul_flops_per_second() / 1e9
     return result
 
 
+def written(folder: str, name: str, logits) -> str:
+    """Writes all logits; returns where."""
+    import numpy as np
+
+    path = Path(folder) / f"{name}.npy"
+    np.save(path, np.asarray(logits))
+    return str(path)
+
+
 def run_child(implementation: str, kind: str, folder: str, batch_size: int, options) -> dict:
-    backend = "torch" if implementation == "transformers" else implementation
-    os.environ.update(KERAS_BACKEND=backend, OMP_NUM_THREADS=THREADS)
+    backend = implementation if implementation in OURS else "torch"
+    os.environ.update(KERAS_BACKEND=backend, OMP_NUM_THREADS=str(THREADS))
     words = ["--measure", implementation, "--models", kind, "--folder", folder, "--batches", str(batch_size)]
     words += ["--turns", str(options.turns)] + ([] if options.train else ["--no-train"])
     return measure.run_child("perceiver.py", *words)
 
 
 def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> list[measure.Row]:
-    """Ratios of their seconds to ours, and how well ours uses the machine."""
+    """Ratios of their figures to ours, how well ours uses the machine, and whether all logits agree."""
     rows, what = [], f"{kind}, batch {batch_size}"
-    for step, target in (("forward", 2.0), ("train", 1.5)) if train else (("forward", 2.0),):
-        best = min(("jax", "tensorflow"), key=lambda name: found[name][step])
+    ours = [name for name in found if name in OURS]
+    promised = [name for name in ours if name != "torch"] or ours
+    targets = {"forward": 2.0, "train": 1.5} if train else {"forward": 2.0}
+    for step, target in targets.items():
+        best = min(promised, key=lambda name: found[name][step])
         detail = ", ".join(f"{name} {times[step]:.2f} s" for name, times in found.items())
         ratio = found["transformers"][step] / found[best][step]
         rows.append(measure.Row(f"{what}, {step}: transformers / {best}", ratio, target, detail=detail))
-    for name in ("jax", "tensorflow"):
+    for name in promised:
         ratio = found[name]["predict"] / found[name]["forward"]
         rows.append(measure.Row(f"{what}: predict / jitted forward, {name}", ratio, 1.1, at_most=True))
-        speed = batch_size * FORWARD_GFLOP[kind] / found[name]["forward"]
-        rows.append(
-            measure.Row(
-                f"{what}: forward, share of matmul peak, {name}",
-                speed / found[name]["peak_gflops"],
-                detail=f"{speed:.0f} of {found[name]['peak_gflops']:.0f} GFLOP/s",
-            )
-        )
-    memory = {name: times["megabytes"] for name, times in found.items()}
-    best = min(("jax", "tensorflow"), key=memory.get)
-    detail = ", ".join(f"{name} {size:.0f} MB" for name, size in memory.items())
-    target = 1.0 if kind == "image_fourier" else None
-    ratio = memory["transformers"] / memory[best]
-    rows.append(measure.Row(f"{what}: peak memory, transformers / {best}", ratio, target, detail=detail))
-    return rows
+        speed, peak = batch_size * FORWARD_GFLOP[kind] / found[name]["forward"], found[name]["peak_gflops"]
+        share = f"{what}: forward, share of matmul peak, {name}"
+        rows.append(measure.Row(share, speed / peak, detail=f"{speed:.0f} of {peak:.0f} GFLOP/s"))
+    for step in targets:
+        memory = {name: times[f"{step}_megabytes"] for name, times in found.items()}
+        best = min(promised, key=memory.get)
+        detail = ", ".join(f"{name} {size:.0f} MB" for name, size in memory.items())
+        ratio = memory["transformers"] / memory[best]
+        row = f"{what}, {step}: peak memory, transformers / {best}"
+        target = 1.0 if kind == "image_fourier" else None
+        rows.append(measure.Row(row, ratio, target, detail=detail))
+    spread = {name: difference(found[name]["logits"], found["transformers"]["logits"]) for name in ours}
+    detail = ", ".join(f"{name} {size:.1e}" for name, size in spread.items())
+    row = f"{what}: largest difference of all logits"
+    return [*rows, measure.Row(row, max(spread.values()), 1e-3, at_most=True, detail=detail)]
+
+
+def difference(ours: str, theirs: str) -> float:
+    import numpy as np
+
+    ours, theirs = np.load(ours), np.load(theirs)
+    if ours.shape != theirs.shape:
+        raise ValueError(f"Logits of one shape are expected. Received: {ours.shape} and {theirs.shape}")
+    return float(np.abs(ours - theirs).max())
+
+
+def better(first: dict, second: dict) -> dict:
+    """The better of each figure of two measurements."""
+    return {name: min(first[name], figure) for name, figure in second.items()}
 
 
 def parse() -> argparse.Namespace:
     parser = measure.parser(__doc__)
     parser.add_argument("--models", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--backends", nargs="+", choices=OURS, default=list(OURS), help="of ours")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--turns", type=int, default=3, help="calls timed, of which the fastest counts")
     parser.add_argument("--no-train", dest="train", action="store_false", help="forward only")
@@ -177,45 +218,40 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def compare(kind: str, folder: str, options) -> list[measure.Row]:
+    """The rows of one model, printed as they come."""
+    run_child("weights", kind, folder, 1, options)
+    rows = []
+    for batch_size in options.batches:
+        found = {}
+        for name in ("transformers", *options.backends, "transformers"):
+            figures = run_child(name, kind, folder, batch_size, options)
+            found[name] = better(found[name], figures) if name in found else figures
+        new = rows_of(kind, batch_size, found, options.train)
+        if not options.json:
+            measure.show(new, as_json=False)
+        rows += new
+    return rows
+
+
 def main() -> None:
     options = parse()
     if options.measure:
-        measured = measure_theirs if options.measure == "transformers" else measure_ours
+        pin()
         (kind,), (batch_size,) = options.models, options.batches
-        result = measured(kind, options.folder, batch_size, options.turns, options.train)
-        result["megabytes"] = measure.resident_megabytes(peak=True)
-        if options.measure != "transformers":
-            result["peak_gflops"] = measure.matmul_flops_per_second() / 1e9
+        if options.measure == "weights":
+            result = write_their_weights(kind, options.folder)
+        else:
+            measured = measure_theirs if options.measure == "transformers" else measure_ours
+            result = measured(kind, options.folder, batch_size, options.turns, options.train)
         print(json.dumps(result))
         return
     rows = []
     for kind in options.models:
         with tempfile.TemporaryDirectory() as folder:
-            write_their_weights(kind, folder)
-            for batch_size in options.batches:
-                found = {}
-                for name in ("transformers", *OURS, "transformers"):
-                    times = run_child(name, kind, str(Path(folder)), batch_size, options)
-                    if name in found:  # theirs, a second time: the better counts
-                        times = {
-                            step: min(times[step], found[name][step]) if step != "logits" else times[step]
-                            for step in times
-                        }
-                    found[name] = times
-                rows += rows_of(kind, batch_size, found, options.train)
-                spread = max(
-                    abs(a - b)
-                    for name in OURS
-                    for a, b in zip(found[name]["logits"], found["transformers"]["logits"], strict=True)
-                )
-                rows.append(
-                    measure.Row(
-                        f"{kind}, batch {batch_size}: difference of logits", spread, 1e-3, at_most=True
-                    )
-                )
-                if not options.json:
-                    measure.show(rows[-8:], as_json=False)
-    measure.show(rows, options.json)
+            rows += compare(kind, folder, options)
+    if options.json:
+        measure.show(rows, as_json=True)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,16 @@ DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 texts = [f"{day} comes before {DAYS[(number + 1) % 7]}." for number, day in enumerate(DAYS)]
 
 sizes = ["num_latents=16", "latent_dim=64", "embed_dim=32", "query_key_dim=32", "num_layers=1"]
+sizes += ["embedding_stddev=0.3"]
 config = apply_overrides(TINY, ["data.length=32", "data.mask_rate=0.3", *(f"model.{size}" for size in sizes)])
 model = build_model(config)
-model.compile(keras.optimizers.AdamW(4e-3, global_clipnorm=1.0))
+steps, batch_size = 150, 56
+schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps - 15, warmup_target=1e-2, warmup_steps=15)
+model.compile(keras.optimizers.AdamW(schedule, global_clipnorm=1.0))
 print(f"{model.count_params():,} parameters, {len(texts)} sentences")
 
 # Whole words are hidden anew at every look, so a sentence seen often is never seen twice the same.
-history = model.fit(texts * 2400, batch_size=28, verbose=0).history
+history = model.fit(texts * (steps * batch_size // 7), batch_size=batch_size, verbose=0).history
 print(f"bits per hidden byte, over all of training: {history['bits_per_byte'][-1]:.2f}")
 
 # A mark stands for a number of bytes. Hide the space before a word together with it.

@@ -12,7 +12,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 if os.environ["KERAS_BACKEND"] == "torch":
-    import torch  # noqa: F401  (TensorFlow loaded first makes the process crash)
+    import torch  # TensorFlow loaded first makes the process crash
+
+    # Threads that wait for each other spin: beside another process they made a small step ten times as slow.
+    torch.set_num_threads(1)
 
 import numpy as np
 import pytest
@@ -49,6 +52,9 @@ def seeds_from_the_test_name(request: pytest.FixtureRequest) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Files with slow tests first: with several workers none is left with one at the end while others idle.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         for name in MISSING_MARKERS & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=f"{OPTIONAL_PACKAGES[name]} is not installed"))

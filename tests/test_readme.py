@@ -1,5 +1,6 @@
 """What a README shows works: its Python runs, its commands are understood, and those of a task run, too."""
 
+import functools
 import os
 import re
 import shlex
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from zorro_keras.applications import cli
+from zorro_keras.applications.image_classification import data as image_data
+from zorro_keras.applications.pipelines.image_generated import generate_images
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config
 
@@ -104,13 +107,51 @@ def test_a_documented_command_is_understood(words: list[str], monkeypatch: pytes
 def test_the_commands_of_a_task_run_one_after_another(tmp_path: Path):
     text = TASK_README.read_text(encoding="utf-8")
     shown = [words[1:] for words in commands(text) if words[0] == "zorro-keras"]
-    assert [words[0] for words in shown] == ["clips", "prepare", "train", "evaluate"]
+    assert [words[0] for words in shown] == ["clips", "prepare", "train", "evaluate", "export"]
     settings = [word for setting in (*LIGHTER, *SETTING.findall(text)) for word in ("--set", setting)]
     lighter = {"clips": ["--count", "16"], "train": settings}
     for name, *words in shown:
         result = run([sys.executable, "-m", cli.__name__, name, *words, *lighter.get(name, [])], tmp_path)
         assert result.returncode == 0, f"{name}: {result.stderr[-4000:]}"
     assert (tmp_path / "runs" / "first" / "report").is_dir()
+
+
+# What makes a training that a README shows last seconds, by task.
+_FEW_STEPS = ("training.epochs=1", "training.steps_per_epoch=2", "training.batch_size=8")
+_LITTLE_MODEL = ("model.num_layers=1", "model.num_latents=4", "model.latent_dim=16")
+LIGHTER_BY_TASK = {
+    "image_classification": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16", "model.num_repeats=1"),
+    "masked_language": (*_FEW_STEPS, *_LITTLE_MODEL),
+    "text_classification": (*_FEW_STEPS, *_LITTLE_MODEL),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:The `native_serialization` parameter:DeprecationWarning")
+@pytest.mark.parametrize("task", LIGHTER_BY_TASK)
+def test_the_commands_of_a_perceiver_task_run_one_after_another(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+):
+    """In this process: six of their own would take a minute to start."""
+    monkeypatch.chdir(tmp_path)
+    few = functools.partial(generate_images, count=40, test_count=10)
+    monkeypatch.setattr(image_data, "generate_images", few)
+    rows = [f"text number {number},{'even' if number % 2 == 0 else 'odd'}" for number in range(40)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (tmp_path / "questions.txt").write_text("Two dogs[MASK*5] in the yard.\n")
+    text = (ROOT / "applications" / task / "README.md").read_text(encoding="utf-8")
+    shown = [words[1:] for words in commands(text) if words[0] == "zorro-keras"]
+    assert {"train", "evaluate", "predict"} <= {words[0] for words in shown}
+    apply_overrides(named_config(task, "tiny"), SETTING.findall(text))  # those shown in sentences
+    settings = LIGHTER_BY_TASK[task]
+    lighter = {
+        "train": [word for setting in settings for word in ("--set", setting)],
+        "export": ["--native"],  # without a process that starts TensorFlow
+    }
+    for name, *words in shown:
+        assert cli.main([name, *words, *lighter.get(name, [])]) == 0, capfd.readouterr().err
+        assert capfd.readouterr().out.strip()
 
 
 def test_every_readme_that_shows_a_command_is_looked_at():

@@ -7,7 +7,7 @@ import keras
 
 __all__ = ["Embeddings", "Image", "Spectrogram", "Stream", "Tokens", "Video", "Waveform"]
 
-RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask")
+RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask", "positions")
 
 
 class Stream:

@@ -1,5 +1,7 @@
 """Audio-visual classification: a Zorro over sound and picture, with a head on each of its outputs."""
 
+from zorro_keras.applications.training.lazy_names import lazy_names
+
 # Names resolve on first use: reading a configuration must not import a backend.
 _HOMES = {
     "AudioVisualClassifier": "classifier",
@@ -8,11 +10,4 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        import importlib
-
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import keras
-import keras_hub
 from keras import ops
 
 from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
-from zorro_keras.models import AnyStreams, ZorroViTBackbone
+from zorro_keras.applications.training.losses import example_losses, weighted_mean
+from zorro_keras.applications.training.preset_task import PresetTask
+from zorro_keras.models import ZorroViTBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
+class AudioVisualClassifier(PresetTask):
     """Classifies clips from sound, picture, or both.
 
     Every output of the backbone has its own linear head. Training takes the mean of their losses over the
-    heads whose streams the example has; so the loss keeps its scale whatever is missing.
+    heads whose streams the example has, and over the examples that have any, by their sample weights; so the
+    loss keeps its scale whatever is missing.
 
     Args:
         backbone: `ZorroViTBackbone`.
@@ -79,6 +81,12 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
         features = self.backbone(inputs, training=training)
         return {name: self.heads[name](feature) for name, feature in features.items()}
 
+    def export_endpoints(self):
+        """Returns what an export serves: see `audio_visual_endpoints`."""
+        from zorro_keras.applications.audio_visual_classification.endpoints import audio_visual_endpoints
+
+        return audio_visual_endpoints(self)
+
     def compile(self, optimizer="auto", loss="auto", **kwargs):
         """Configures training, with defaults that suit the task.
 
@@ -101,34 +109,11 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
         self.head_loss = keras.losses.get(loss)
         self.head_metrics = [metric for head in self.heads for metric in self._metrics_of(head)]
 
-    def fit(self, x=None, y=None, **kwargs):
-        """Trains as `keras.Model.fit` does, preprocessing first if the task has a preprocessor.
-
-        With a preprocessor, arrays are taken in their order, as `keras_hub` tasks do: shuffle them first, or
-        give a shuffled dataset.
-        """
-        if self.preprocessor is None:
-            # A dataset comes in its own order; Keras warns of its default to shuffle one.
-            return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
-        return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Evaluates as `keras.Model.evaluate` does, preprocessing first if the task has a preprocessor."""
-        if self.preprocessor is None:
-            return keras.Model.evaluate(self, x=x, y=y, **kwargs)
-        return super().evaluate(x=x, y=y, **kwargs)
-
-    def predict(self, x, **kwargs):
-        """Predicts as `keras.Model.predict` does, preprocessing first if the task has a preprocessor."""
-        if self.preprocessor is None:
-            return keras.Model.predict(self, x, **kwargs)
-        return super().predict(x, **kwargs)
-
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         labels = self._labels(y)
         shares = self._shares(x, y_pred, sample_weight)
-        losses = [self.head_loss(labels, y_pred[head], sample_weight=share) for head, share in shares.items()]
-        return sum([*losses, *self.losses])
+        values = [example_losses(self.head_loss, labels, y_pred[head]) for head in shares]
+        return sum([weighted_mean(ops.stack(values), ops.stack(list(shares.values()))), *self.losses])
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         labels = self._labels(y)
@@ -139,10 +124,6 @@ class AudioVisualClassifier(AnyStreams, keras_hub.models.Task):
                 metric.update_state(labels, y_pred[head], sample_weight=weights[head])
         absent = [metric.name for metric in self.head_metrics if metric.name.rsplit("_", 1)[0] not in y_pred]
         return {name: result for name, result in self.get_metrics_result().items() if name not in absent}
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         return {

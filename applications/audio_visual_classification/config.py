@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES
-from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.config import TrainingConfig, check
 
 STREAMS = ("audio", "video")
 
@@ -48,14 +47,14 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         low, high = self.zoom
-        _check("zoom", 1.0 <= low <= high, "two numbers, 1 <= lowest <= highest", self.zoom)
+        check("zoom", 1.0 <= low <= high, "two numbers, 1 <= lowest <= highest", self.zoom)
         for name in ("flip_rate", "colour_rate", "grey_rate"):
-            _check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
+            check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
         for name in ("num_frequency_masks", "frequency_mask_bins", "num_time_masks", "time_mask_frames"):
-            _check(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-        _check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
+            check(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
+        check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
         rate = self.modality_dropout_rate
-        _check("modality_dropout_rate", 0.0 <= rate < 1.0, "within [0, 1)", rate)
+        check("modality_dropout_rate", 0.0 <= rate < 1.0, "within [0, 1)", rate)
 
 
 @dataclass(frozen=True)
@@ -93,15 +92,13 @@ class DataConfig:
         known = (
             bool(self.streams) and len({*self.streams}) == len(self.streams) and {*self.streams} <= {*STREAMS}
         )
-        _check("streams", known, f"a choice of {STREAMS}", self.streams)
-        _check("test_clips", self.test_clips >= 1, "at least 1", self.test_clips)
-        _check("num_workers", self.num_workers >= 1, "at least 1", self.num_workers)
-        _check(
-            "max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction
-        )
-        _check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
+        check("streams", known, f"a choice of {STREAMS}", self.streams)
+        check("test_clips", self.test_clips >= 1, "at least 1", self.test_clips)
+        check("num_workers", self.num_workers >= 1, "at least 1", self.num_workers)
+        check("max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction)
+        check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
         most = self.max_worker_bytes
-        _check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)
+        check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)
 
 
 @dataclass(frozen=True)
@@ -148,12 +145,12 @@ class ModelConfig:
     def __post_init__(self) -> None:
         shape = (self.spectrogram_frames, self.spectrogram_bins)
         _check_divides("spectrogram_patch", self.spectrogram_patch, shape)
-        _check("num_fusion_tokens", self.num_fusion_tokens >= 1, "at least 1", self.num_fusion_tokens)
+        check("num_fusion_tokens", self.num_fusion_tokens >= 1, "at least 1", self.num_fusion_tokens)
         for name in ("stochastic_depth_rate", "dropout_rate"):
-            _check(name, 0.0 <= getattr(self, name) < 1.0, "within [0, 1)", getattr(self, name))
+            check(name, 0.0 <= getattr(self, name) < 1.0, "within [0, 1)", getattr(self, name))
         for name in ("num_layers", "num_heads", "hidden_dim", "mlp_dim"):
             value = getattr(self, name)
-            _check(name, value is None or value >= 1, "None or at least 1", value)
+            check(name, value is None or value >= 1, "None or at least 1", value)
 
 
 @dataclass(frozen=True)
@@ -174,14 +171,7 @@ class Config:
             "video_patch", self.model.video_patch, (clip.num_frames, clip.height_px, clip.width_px)
         )
         frames = self.model.spectrogram_frames
-        _check("spectrogram_frames", frames <= clip.num_samples, "at most the samples of the window", frames)
-
-
-def _check(name: str, holds: bool, expected: str, value: object) -> None:
-    if not holds:
-        raise ConfigError(
-            f"`{name}` must be {expected}. Received: {name}={value!r}", stage="config", reason="bad_value"
-        )
+        check("spectrogram_frames", frames <= clip.num_samples, "at most the samples of the window", frames)
 
 
 def _check_divides(name: str, patch: tuple[int, ...], shape: tuple[int, ...]) -> None:
@@ -189,7 +179,7 @@ def _check_divides(name: str, patch: tuple[int, ...], shape: tuple[int, ...]) ->
     fits = fits and all(
         size >= 1 and cut >= 1 and size % cut == 0 for cut, size in zip(patch, shape, strict=True)
     )
-    _check(name, fits, f"{len(shape)} positive sizes that divide {shape}", patch)
+    check(name, fits, f"{len(shape)} positive sizes that divide {shape}", patch)
 
 
 # Learns the generated clips on two CPU cores in about four minutes.

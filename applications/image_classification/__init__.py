@@ -1,5 +1,7 @@
 """Image classification: a Perceiver IO over pixels, with the published ImageNet recipe."""
 
+from zorro_keras.applications.training.lazy_names import lazy_names
+
 # Names resolve on first use: reading a configuration must not import a backend.
 _HOMES = {
     "ImageClassifier": "classifier",
@@ -8,11 +10,4 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        import importlib
-
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

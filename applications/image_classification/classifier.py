@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import keras
-import keras_hub
 from keras import ops
 
 from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
-from zorro_keras.models import AnyStreams, PerceiverIOBackbone
+from zorro_keras.applications.training.losses import example_losses, weighted_mean
+from zorro_keras.applications.training.preset_task import PresetTask
+from zorro_keras.models import PerceiverIOBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class ImageClassifier(AnyStreams, keras_hub.models.Task):
+class ImageClassifier(PresetTask):
     """Classifies pictures.
 
     Args:
@@ -27,7 +28,8 @@ class ImageClassifier(AnyStreams, keras_hub.models.Task):
     Returns:
         Dict with `label`: logits `(B, K)`, float32.
 
-    Labels are ints `(B,)` or, mixed or smoothed, floats `(B, K)` that sum to 1.
+    Labels are ints `(B,)` or, mixed or smoothed, floats `(B, K)` that sum to 1. The loss is the mean over
+    examples by their sample weights: a picture of weight 0 leaves it as it is.
 
     Raises:
         ValueError: if the backbone has other inputs or outputs.
@@ -76,6 +78,12 @@ class ImageClassifier(AnyStreams, keras_hub.models.Task):
         """Returns the logits: what a call runs."""
         return _logits(self.backbone(inputs, training=training))
 
+    def export_endpoints(self):
+        """Returns what an export serves: see `image_endpoints`."""
+        from zorro_keras.applications.image_classification.endpoints import image_endpoints
+
+        return image_endpoints(self)
+
     def compile(self, optimizer="auto", loss="auto", **kwargs):
         """Configures training, with defaults that suit the task.
 
@@ -100,41 +108,15 @@ class ImageClassifier(AnyStreams, keras_hub.models.Task):
             keras.metrics.TopKCategoricalAccuracy(min(5, self.num_classes), name="top5_accuracy"),
         ]
 
-    def fit(self, x=None, y=None, **kwargs):
-        """Trains as `keras.Model.fit` does, preprocessing first if the task has a preprocessor.
-
-        With a preprocessor, arrays are taken in their order, as `keras_hub` tasks do: shuffle them first, or
-        give a shuffled dataset.
-        """
-        if self.preprocessor is None:
-            # A dataset comes in its own order; Keras warns of its default to shuffle one.
-            return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
-        return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Evaluates as `keras.Model.evaluate` does, preprocessing first if the task has a preprocessor."""
-        if self.preprocessor is None:
-            return keras.Model.evaluate(self, x=x, y=y, **kwargs)
-        return super().evaluate(x=x, y=y, **kwargs)
-
-    def predict(self, x, **kwargs):
-        """Predicts as `keras.Model.predict` does, preprocessing first if the task has a preprocessor."""
-        if self.preprocessor is None:
-            return keras.Model.predict(self, x, **kwargs)
-        return super().predict(x, **kwargs)
-
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = self.label_loss(self._labels(y), y_pred["label"], sample_weight=sample_weight)
-        return sum([loss, *self.losses])
+        values = example_losses(self.label_loss, self._labels(y), y_pred["label"])
+        weights = ops.ones_like(values) if sample_weight is None else ops.reshape(sample_weight, (-1,))
+        return sum([weighted_mean(values, weights), *self.losses])
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         for metric in self.label_metrics:
             metric.update_state(self._labels(y), y_pred["label"], sample_weight=sample_weight)
         return self.get_metrics_result()
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,19 +13,21 @@ from rich.text import Text
 
 from zorro_keras import metrics
 from zorro_keras.applications.image_classification.answers import answers, pictures_of
+from zorro_keras.applications.image_classification.classifier import ImageClassifier
 from zorro_keras.applications.image_classification.data import evaluation_dataset, open_data
 from zorro_keras.applications.image_classification.report import report_page
 from zorro_keras.applications.pipelines.faults import TrainingError, ZorroError
 from zorro_keras.applications.pipelines.host_errors import host_errors
+from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
+from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.run import Run, open_run
-from zorro_keras.applications.training.run_folder import write_atomically
 
 _NUM_WORST = 24
 
 
 def predict(
-    run_dir: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     source: str | os.PathLike[str],
     *,
     top: int = 5,
@@ -36,7 +36,7 @@ def predict(
     """Prints the most probable classes of a picture, or of each picture of a folder.
 
     Args:
-        run_dir: folder of the run.
+        folder: of a run, or of a preset.
         source: image file, or folder of image files.
         top: int >= 1. Classes per picture.
         console: where to print. Standard output by default.
@@ -46,16 +46,17 @@ def predict(
 
     Raises:
         ValueError: if `top` is not positive.
-        ZorroError: if the run cannot be used, there are no pictures, or the one picture cannot be read.
+        ZorroError: if the model cannot be used, there are no pictures, or the one picture cannot be read.
     """
     if top < 1:
         raise ValueError(f"`top` must be positive. Received: top={top}")
     paths = pictures_of(source)
-    run = open_run(run_dir)
-    top = min(top, len(run.label_names))
+    task = open_model(folder, ImageClassifier)
+    names = task.preprocessor.label_names
+    top = min(top, len(names))
     table = Table("picture", *(f"{place + 1}." for place in range(top)))
     num_read = 0
-    for path, answer in answers(run.task, paths, batch_size=run.config.training.batch_size):
+    for path, answer in answers(task, paths):
         if isinstance(answer, ZorroError):
             if len(paths) == 1:
                 raise answer
@@ -63,7 +64,7 @@ def predict(
         else:
             num_read += 1
             best = np.argsort(-answer, kind="stable")[:top]
-            cells = [f"{answer[index]:6.1%}  {run.label_names[index]}" for index in best]
+            cells = [f"{answer[index]:6.1%}  {names[index]}" for index in best]
         name = path.name if len(paths) == 1 else os.path.relpath(path, source)
         # Names come from outside: as `Text` they are shown as they are, without markup.
         table.add_row(Text(name), *map(Text, cells))
@@ -109,14 +110,9 @@ def evaluate(
         "worst_images": _worst(ids, labels, logits, run.label_names),
         "unusable_images": unusable,
     }
-    folder = Path(run.folder.report if out is None else out)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, numbers = folder / "report.html", folder / "report.json"
     entries = {entry.id: entry for entry in data.source.entries}
-    write_atomically(page, report_page(report, entries))
-    write_atomically(numbers, json.dumps(report, indent=2, allow_nan=False) + "\n")
-    figures = {name: report[name] for name in ("num_images", "top1_accuracy", "top5_accuracy")}
-    return {"html": str(page), "json": str(numbers), **figures}
+    files = write_report(run.folder.report if out is None else out, report, report_page(report, entries))
+    return {**files, **{name: report[name] for name in ("num_images", "top1_accuracy", "top5_accuracy")}}
 
 
 def _scores(run: Run, data: Any) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:

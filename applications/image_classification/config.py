@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.config import TrainingConfig, check
 
 # Mean and deviation of ImageNet's red, green and blue, of pixels in [0, 255].
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
@@ -40,16 +39,16 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         low, high = self.crop_area
-        _check(
+        check(
             "crop_area", 0.0 < low <= high <= 1.0, "two numbers, 0 < lowest <= highest <= 1", self.crop_area
         )
         low, high = self.crop_aspect
-        _check("crop_aspect", 0.0 < low <= high, "two numbers, 0 < lowest <= highest", self.crop_aspect)
-        _check("flip_rate", 0.0 <= self.flip_rate <= 1.0, "within [0, 1]", self.flip_rate)
-        _check("rand_augment_layers", self.rand_augment_layers >= 0, "at least 0", self.rand_augment_layers)
+        check("crop_aspect", 0.0 < low <= high, "two numbers, 0 < lowest <= highest", self.crop_aspect)
+        check("flip_rate", 0.0 <= self.flip_rate <= 1.0, "within [0, 1]", self.flip_rate)
+        check("rand_augment_layers", self.rand_augment_layers >= 0, "at least 0", self.rand_augment_layers)
         magnitude = self.rand_augment_magnitude
-        _check("rand_augment_magnitude", 0.0 <= magnitude <= 10.0, "within [0, 10]", magnitude)
-        _check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
+        check("rand_augment_magnitude", 0.0 <= magnitude <= 10.0, "within [0, 10]", magnitude)
+        check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
 
     @property
     def mixes(self) -> bool:
@@ -89,13 +88,13 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("size_px", 1), ("max_pixels", 4), ("num_workers", 1)):
-            _check(name, getattr(self, name) >= least, f"at least {least}", getattr(self, name))
-        _check("crop_fraction", 0.0 < self.crop_fraction <= 1.0, "within (0, 1]", self.crop_fraction)
-        _check("std", all(0.0 < value < 1e6 for value in self.std), "positive", self.std)
-        _check("mean", all(abs(value) < 1e6 for value in self.mean), "finite", self.mean)
-        _check("test_fraction", 0.0 <= self.test_fraction < 1.0, "within [0, 1)", self.test_fraction)
+            check(name, getattr(self, name) >= least, f"at least {least}", getattr(self, name))
+        check("crop_fraction", 0.0 < self.crop_fraction <= 1.0, "within (0, 1]", self.crop_fraction)
+        check("std", all(0.0 < value < 1e6 for value in self.std), "positive", self.std)
+        check("mean", all(abs(value) < 1e6 for value in self.mean), "finite", self.mean)
+        check("test_fraction", 0.0 <= self.test_fraction < 1.0, "within [0, 1)", self.test_fraction)
         bad = self.max_bad_fraction
-        _check("max_bad_fraction", 0.0 <= bad <= 1.0, "within [0, 1]", bad)
+        check("max_bad_fraction", 0.0 <= bad <= 1.0, "within [0, 1]", bad)
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,8 @@ class ModelConfig:
         dropout_rate: float in [0, 1).
         key_chunk: optional int. Pixels that the latents read at a time; None for all.
         remat: bool. Recomputes each layer in the backward pass: less memory, more time.
+        pretrained: optional str. Preset folder of a classifier of these sizes, or published weights that
+            `zorro_keras.weights` can read, which training starts from; the last layer starts fresh.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -128,12 +129,13 @@ class ModelConfig:
     dropout_rate: float = 0.0
     key_chunk: int | None = None
     remat: bool = False
+    pretrained: str | None = None
 
     def __post_init__(self) -> None:
         for name in (*_SIZES, "key_chunk"):
             value = getattr(self, name)
-            _check(name, value is None or value >= 1, "None or at least 1", value)
-        _check("dropout_rate", 0.0 <= self.dropout_rate < 1.0, "within [0, 1)", self.dropout_rate)
+            check(name, value is None or value >= 1, "None or at least 1", value)
+        check("dropout_rate", 0.0 <= self.dropout_rate < 1.0, "within [0, 1)", self.dropout_rate)
 
     def sizes(self) -> dict[str, int]:
         """The sizes that differ from the variant's."""
@@ -151,13 +153,6 @@ class Config:
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig
-
-
-def _check(name: str, holds: bool, expected: str, value: object) -> None:
-    if not holds:
-        raise ConfigError(
-            f"`{name}` must be {expected}. Received: {name}={value!r}", stage="config", reason="bad_value"
-        )
 
 
 # Learns the generated pictures on two CPU cores in minutes.
@@ -196,7 +191,7 @@ TINY = Config(
 # Recipe A (arXiv 2107.14795, section 4.5 and appendix A): ImageNet, 110 epochs, batch 1024, LAMB at 2e-3 flat
 # for 55 epochs and then a cosine to 0, no warm-up (with one, LAMB often failed to train), weight decay 0.1,
 # clipping at 10, label smoothing 0.1, no dropout. RandAugment 4 x 5, MixUp and CutMix on half a batch each.
-#   zorro-keras train image_classification --config fourier --data IMAGENET --out RUN
+#   zorro-keras train image_classification --config paper_fourier --data IMAGENET --out RUN
 # Expected cost: 1.2 TFLOP per picture and step (three times the 407 GFLOP forward), so 110 epochs of
 # 1,281,167 pictures are 1.7e20 FLOP: 20 days on one accelerator at 100 TFLOP/s. Computed, not run.
 # Published top-1: learned 72.7, Fourier 79.0, convolution 82.1 %.
@@ -219,8 +214,9 @@ FOURIER = Config(_IMAGENET, ModelConfig("image_fourier", remat=True), _RECIPE_A)
 CONV = Config(_IMAGENET, ModelConfig("image_conv", remat=True), _RECIPE_A)
 
 # Config B (appendix A): 16 layers of their own, wider MLPs. Its pre-training on JFT-300M cannot be repeated
-# by others: this is its fine-tuning on ImageNet, LAMB 2e-3 (2e-4 with convolutions) flat for 70k of 131k
-# steps at batch 1024; crop, resize and flip only. Published top-1 after JFT: Fourier 84.5, conv 86.4 %.
+# by others: this is its fine-tuning on ImageNet, from the weights that `model.pretrained` names. LAMB 2e-3
+# (2e-4 with convolutions) flat for 70k of 131k steps at batch 1024; crop, resize and flip only. Published
+# top-1 after JFT: Fourier 84.5, conv 86.4 %.
 _LIGHT = DataConfig(
     augmentation=AugmentationConfig(rand_augment_layers=0, mixup_alpha=0.0, cutmix=False), num_workers=16
 )
@@ -247,9 +243,9 @@ CONV_LARGE = Config(_LIGHT, ModelConfig("image_conv_large", remat=True), _recipe
 
 CONFIGS = {
     "tiny": TINY,
-    "learned": LEARNED,
-    "fourier": FOURIER,
-    "conv": CONV,
-    "fourier_large": FOURIER_LARGE,
-    "conv_large": CONV_LARGE,
+    "paper_learned": LEARNED,
+    "paper_fourier": FOURIER,
+    "paper_conv": CONV,
+    "paper_fourier_large": FOURIER_LARGE,
+    "paper_conv_large": CONV_LARGE,
 }

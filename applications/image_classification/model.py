@@ -7,7 +7,25 @@ from collections.abc import Sequence
 from zorro_keras.applications.image_classification.classifier import ImageClassifier
 from zorro_keras.applications.image_classification.config import Config
 from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
+from zorro_keras.applications.training.start_weights import StartReport, start_backbone
 from zorro_keras.models import PerceiverIOBackbone
+
+# Where the settings that weights depend on are set: the last word of a layer's setting -> configuration key.
+_KEYS = {
+    "num_bands": "model.num_bands",
+    "num_latents": "model.num_latents",
+    "latent_dim": "model.latent_dim",
+    "num_layers": "model.num_layers",
+    "num_repeats": "model.num_repeats",
+    "num_heads": "model.num_heads",
+    "activation": "model.semantics",
+    "semantics": "model.semantics",
+    "height_px": "data.size_px",
+    "width_px": "data.size_px",
+    "grid": "data.size_px",
+    "mean": "data.mean",
+    "std": "data.std",
+}
 
 
 def build_model(config: Config, label_names: Sequence[str]) -> ImageClassifier:
@@ -29,3 +47,24 @@ def build_model(config: Config, label_names: Sequence[str]) -> ImageClassifier:
     )
     preprocessor = ImagePreprocessor(data.size_px, data.mean, data.std, label_names, data.crop_fraction)
     return ImageClassifier(backbone, preprocessor)
+
+
+def start_weights(model: ImageClassifier, config: Config) -> StartReport | None:
+    """Starts a model from `model.pretrained`, before its first step; without that, does nothing.
+
+    Returns:
+        What was copied: input, encoder, decoder and the class query. The last layer starts fresh.
+
+    Raises:
+        CheckpointError: if it cannot be read, or was made with other pictures, sizes or activation.
+    """
+    if config.model.pretrained is None:
+        return None
+    settings = model.preprocessor.get_config()
+    return start_backbone(
+        model.backbone,
+        config.model.pretrained,
+        semantics=config.model.semantics,
+        preprocessing={name: settings[name] for name in ("mean", "std")},
+        keys=_KEYS,
+    )

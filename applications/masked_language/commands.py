@@ -1,11 +1,9 @@
-"""What the command line does with a trained run: fills texts, and measures how well."""
+"""What the command line does with a trained model: fills texts, and measures how well."""
 
 from __future__ import annotations
 
-import json
 import os
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,22 +14,25 @@ from rich.text import Text
 
 from zorro_keras.applications.masked_language.data import evaluation_dataset, open_data
 from zorro_keras.applications.masked_language.fill import fill_in
+from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
 from zorro_keras.applications.masked_language.masking import MARK
 from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.pipelines.text_readers import TextFiles
+from zorro_keras.applications.pipelines.host_errors import host_errors
+from zorro_keras.applications.pipelines.text_argument import texts_of_argument
+from zorro_keras.applications.training.open_model import open_model
+from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.run import open_run
-from zorro_keras.applications.training.run_folder import write_atomically
 
 
 def predict(
-    run_dir: str | os.PathLike[str], source: str, *, top: int = 5, console: Console | None = None
+    folder: str | os.PathLike[str], source: str, *, top: int = 5, console: Console | None = None
 ) -> int:
     """Prints the best completions of texts with something hidden.
 
     Args:
-        run_dir: folder of the run.
-        source: the text itself, a text file with a line for each, or a folder of text files. `[MASK]` stands
-            for one hidden byte (or SentencePiece piece), `[MASK*9]` for nine.
+        folder: of a run, or of a preset.
+        source: as for `texts_of_argument`: a text, a file, a folder. `[MASK]` stands for one hidden byte (or
+            SentencePiece piece), `[MASK*9]` for nine.
         top: int >= 1. Completions to print.
         console: where to print. Standard output by default.
 
@@ -39,11 +40,12 @@ def predict(
         0.
 
     Raises:
-        ConfigError: if a text has no mark, or is longer than the model.
+        ConfigError: if there is no text, one has no mark, or one is longer than the model.
+        SourceError: if a file cannot be read.
     """
     if top < 1:
         raise ValueError(f"`top` must be positive. Received: top={top}")
-    texts = _texts(source)
+    texts = [text for (text,) in texts_of_argument(source)]
     for text in texts:
         if not MARK.search(text):
             raise ConfigError(
@@ -51,7 +53,7 @@ def predict(
                 stage="predict", reason="bad_value",
                 advice="Write [MASK*9] for nine hidden bytes; hide the space before a word with it.",
             )  # fmt: skip
-    model, console = open_run(run_dir).task, console or Console()
+    model, console = open_model(folder, MaskedLanguageModel), console or Console()
     for text in texts:
         try:
             completions = fill_in(model, text, top)
@@ -70,43 +72,46 @@ def predict(
 def evaluate(
     run_dir: str | os.PathLike[str], data_path: str | os.PathLike[str], *, out: str | None = None
 ) -> dict[str, Any]:
-    """Writes how well a run fills the held-out texts of `data_path`.
+    """Writes how well a run fills texts that it was not trained on.
+
+    Of the texts that the run was trained on, the first `data.max_test_rows` held-out rows are looked at; of
+    any other texts all.
 
     Args:
         run_dir: folder of the run.
-        data_path: texts; which of them are held out depends on what they say, not on the file.
+        data_path: texts.
         out: optional folder, `report/` in the run by default. Gets `report.json` and `report.html`.
 
     Returns:
-        Dict with `json` and `html`, the files, and the figures: `loss` (nats per hidden id),
-        `masked_accuracy`, `bits_per_byte`, `unigram_loss` (nats per hidden id that knowing nothing but the
-        frequencies of the hidden ids would leave), `num_hidden` ids and `num_rows`.
+        Dict with `json` and `html`, the files; `texts`, "held out" or "all"; and the figures: `loss` (nats
+        per hidden id), `masked_accuracy`, `bits_per_byte`, `unigram_loss` (nats per hidden id that knowing
+        nothing but the frequencies of the hidden ids would leave), `num_hidden` ids and `num_rows`.
 
     Raises:
         SourceError: if the data cannot be used.
     """
     run = open_run(run_dir)
-    data = open_data(data_path, run.config)
-    batches, rows = evaluation_dataset(data, run.config, run.task.preprocessor)
-    counts = hidden_counts(batches, run.task.preprocessor.tokens.vocabulary_size)
-    figures = keras.Model.evaluate(run.task, batches, verbose=0, return_dict=True)
+    data = open_data(data_path, run.config, splits=())
+    is_known = data.fingerprint == run.data_fingerprint
+    batches, rows = evaluation_dataset(data, run.config, run.task.preprocessor, whole=not is_known)
+    with host_errors(data.faults):
+        counts = hidden_counts(batches, run.task.preprocessor.tokens.vocabulary_size)
+        found = keras.Model.evaluate(run.task, batches, verbose=0, return_dict=True)
+    # The `loss` that Keras reports is a mean of the means of batches, however much they hide.
+    figures = {"loss": found["masked_loss"]}
+    figures |= {name: found[name] for name in ("masked_accuracy", "bits_per_byte")}
+    figures["unigram_loss"] = unigram_loss(counts)
     figures = {name: round(float(value), 6) for name, value in figures.items()}
-    figures |= {
-        "unigram_loss": round(unigram_loss(counts), 6),
-        "num_hidden": int(counts.sum()),
-        "num_rows": len(rows),
-    }
+    figures |= {"num_hidden": int(counts.sum()), "num_rows": len(rows)}
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
+        "texts": "held out" if is_known else "all",
         "backend": keras.backend.backend(),
         "figures": figures,
     }
-    folder = Path(run.folder.report if out is None else out)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_atomically(folder / "report.html", _page(report))
-    return {"json": str(folder / "report.json"), "html": str(folder / "report.html"), **figures}
+    files = write_report(run.folder.report if out is None else out, report, _page(report))
+    return {**files, "texts": report["texts"], **figures}
 
 
 def hidden_counts(batches: Any, vocabulary_size: int) -> np.ndarray:
@@ -123,17 +128,6 @@ def unigram_loss(counts: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _texts(source: str) -> list[str]:
-    path = Path(source)
-    # A text may be longer than a name may be, or hold what no name holds.
-    try:
-        files = TextFiles(path).paths if path.exists() else ()
-    except (OSError, ValueError):
-        files = ()
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    return [line.strip() for line in (lines if files else [source]) if line.strip()]
-
-
 def _page(report: dict[str, Any]) -> str:
     rows = [
         f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>"
@@ -142,5 +136,6 @@ def _page(report: dict[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Masked language</title>'
         "<style>body{font-family:sans-serif;margin:2em}td{padding:.3em 1em}</style>"
-        f"<h1>{escape(report['run'])}</h1><table>{''.join(rows)}</table></html>\n"
+        f"<h1>{escape(report['run'])}</h1>"
+        f"<p>{escape(report['data'])}: {report['texts']}</p><table>{''.join(rows)}</table></html>\n"
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.language_sizes import TINY_LENGTH, TINY_SIZES, LanguageSizes
 
 
 @dataclass(frozen=True)
@@ -38,54 +38,33 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         for name in ("length", "texts_per_row", "max_test_rows"):
-            _check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+            check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         for name in ("mask_rate", "test_fraction"):
-            _check(name, 0.0 < getattr(self, name) < 1.0, "within (0, 1)", getattr(self, name))
+            check(name, 0.0 < getattr(self, name) < 1.0, "within (0, 1)", getattr(self, name))
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The Perceiver IO. Its length and vocabulary come from the data.
+class ModelConfig(LanguageSizes):
+    """The Perceiver IO. Its length and vocabulary come from the data; other sizes as `LanguageSizes`.
 
     Args:
         vocabulary_size: optional int. Ids of the model; None is the tokenizer's own number.
-        embed_dim: int. Channels of an embedded id and of a query.
-        num_latents, latent_dim: ints. The latents.
-        num_layers: int. Self-attention layers.
-        num_heads: int. Heads of every attention.
-        query_key_dim: int. Channels of queries and keys, all heads together.
         embedding_stddev: float > 0. Of the truncated normal that the token table starts from. The published
             code has 1 without saying what training used; with 0.02, as in Hugging Face's and in the learned
             positions, place and token weigh the same from the first step.
-        dropout_rate: float in [0, 1).
-        remat: bool. Recomputes each layer in the backward pass: less memory, more time.
 
     Raises:
-        ConfigError: if a value is out of range, or the heads do not divide what they cut.
+        ConfigError: if a value is out of range.
     """
 
     vocabulary_size: int | None = None
-    embed_dim: int = 768
-    num_latents: int = 256
-    latent_dim: int = 1280
-    num_layers: int = 26
-    num_heads: int = 8
-    query_key_dim: int = 256
     embedding_stddev: float = 0.02
-    dropout_rate: float = 0.0
-    remat: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_latents", "num_layers", "num_heads"):
-            _check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
-        for name in ("embed_dim", "latent_dim", "query_key_dim"):
-            value = getattr(self, name)
-            divides = value >= 1 and value % self.num_heads == 0
-            _check(name, divides, f"a positive multiple of `num_heads` = {self.num_heads}", value)
-        rate, size = self.dropout_rate, self.vocabulary_size
-        _check("embedding_stddev", 0.0 < self.embedding_stddev < 100.0, "positive", self.embedding_stddev)
-        _check("dropout_rate", 0.0 <= rate < 1.0, "within [0, 1)", rate)
-        _check("vocabulary_size", size is None or size >= 7, "at least 7 or None", size)
+        super().__post_init__()
+        stddev, size = self.embedding_stddev, self.vocabulary_size
+        check("embedding_stddev", 0.0 < stddev < 100.0, "positive", stddev)
+        check("vocabulary_size", size is None or size >= 7, "at least 7 or None", size)
 
 
 @dataclass(frozen=True)
@@ -97,21 +76,12 @@ class Config:
     training: TrainingConfig
 
 
-def _check(name: str, holds: bool, expected: str, value: object) -> None:
-    if not holds:
-        raise ConfigError(
-            f"`{name}` must be {expected}. Received: {name}={value!r}", stage="config", reason="bad_value"
-        )
-
-
 # Learns the generated sentences on two CPU cores. Source: ours. A sentence is a row, so its first word always
 # stands in the same place; twice as many words are hidden as in the paper: more to learn from a small batch.
 #   zorro-keras train masked_language --config tiny --out RUN
 TINY = Config(
-    data=DataConfig(length=64, mask_rate=0.3, texts_per_row=1, test_fraction=0.1, max_test_rows=256),
-    model=ModelConfig(
-        embed_dim=64, num_latents=32, latent_dim=128, num_layers=2, num_heads=8, query_key_dim=64
-    ),
+    data=DataConfig(length=TINY_LENGTH, mask_rate=0.3, texts_per_row=1, test_fraction=0.1, max_test_rows=256),
+    model=ModelConfig(**TINY_SIZES),
     training=TrainingConfig(
         epochs=8, steps_per_epoch=250, batch_size=32, learning_rate=3e-3, weight_decay=0.01
     ),

@@ -7,7 +7,7 @@ another gives after k batches.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from zorro_keras.applications.masked_language.rows import TextRows
 from zorro_keras.applications.pipelines.faults import SourceError, ZorroError
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.text_generated import write_generated_texts
-from zorro_keras.applications.pipelines.text_readers import TextFiles
+from zorro_keras.applications.pipelines.text_readers import SPLITS, TextFiles
 
 _MASKS = 3  # what a random number is for, next to those of `rows`; never renumber
 _TEST_SEED = 0  # evaluation hides the same words whatever the seed of the run
@@ -49,24 +49,26 @@ def default_data(out_dir: str | Path) -> Path:
     return write_generated_texts(Path(out_dir) / "generated.txt")
 
 
-def open_data(path: str | Path, config: Config) -> TextData:
+def open_data(path: str | Path, config: Config, *, splits: Sequence[str] = SPLITS) -> TextData:
     """Opens a text file or a folder of them, and checks all of it first.
 
     Args:
         path: `.txt`, `.jsonl`, `.json` or `.tfrecord` files, `.gz` behind any of them, or a folder of those.
         config: `Config`.
+        splits: those that may not be empty.
 
     Raises:
-        SourceError: if something cannot be read, or a split is empty.
+        SourceError: if something cannot be read, a split is empty, or all are.
     """
     settings = config.data
     texts = TextFiles(
         path, field=settings.field, test_fraction=settings.test_fraction, bad_utf8=settings.bad_utf8
     )
-    for split in ("train", "test"):
-        if texts.num_texts(split) == 0:
+    num_texts = sum(map(texts.num_texts, SPLITS))
+    for split in (*splits, None):
+        if (texts.num_texts(split) if split else num_texts) == 0:
             raise SourceError(
-                f"No text is in the {split} split, of {texts.num_texts('train') + texts.num_texts('test')}.",
+                f"No text is in the {split} split, of {num_texts}." if split else "There is no text.",
                 path=path, stage="open", reason="empty_source",
                 advice="Give more texts, or change `data.test_fraction`.",
             )  # fmt: skip
@@ -80,7 +82,6 @@ def training_dataset(
     preprocessor: MaskedLanguagePreprocessor,
     *,
     start_step: int = 0,
-    faults_path: str | Path | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training, all of one shape.
 
@@ -89,7 +90,6 @@ def training_dataset(
         config: `Config`.
         preprocessor: `MaskedLanguagePreprocessor`: its tokenizer makes the ids, it hides the words.
         start_step: int. The first step to give: 0, or the number of steps already done.
-        faults_path: accepted because every task's is; texts are checked when they are opened.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)` as the preprocessor gives them.
@@ -118,37 +118,40 @@ def evaluation_dataset(
     config: Config,
     preprocessor: MaskedLanguagePreprocessor,
     *,
-    split: str = "test",
-    faults_path: str | Path | None = None,
-) -> tuple[tf.data.Dataset, list[str]]:
-    """The batches of the first rows of a split, with the same words hidden each time.
+    whole: bool = False,
+) -> tuple[tf.data.Dataset, range]:
+    """The batches of rows in their order, with the same words hidden each time.
 
     Args:
-        data, config, preprocessor, faults_path: as for `training_dataset`.
-        split: "train" or "test".
+        data, config, preprocessor: as for `training_dataset`.
+        whole: bool. All rows of both splits, for texts that no one was trained on. By default the first
+            `data.max_test_rows` of the held-out ones.
 
     Returns:
-        A dataset of `(x, y, sample_weight)`, and the numbers of its rows as strings. The last batch is filled
-        up with blank rows, whose sample weights are 0.
+        A dataset of `(x, y, sample_weight)`, and the numbers of its rows. The last batch is filled up with
+        blank rows, whose sample weights are 0.
     """
-    batch_size = config.training.batch_size
-    rows = _rows(data, config, preprocessor, split)
-    first_rows = list(itertools.islice(rows.in_order(), config.data.max_test_rows))
-    blanks = [np.zeros(0, np.int32)] * (-len(first_rows) % batch_size)
+    batch_size, most = config.training.batch_size, None if whole else config.data.max_test_rows
+    rows = _rows(data, config, preprocessor, None if whole else "test")
+    num_rows = sum(1 for _ in itertools.islice(rows.in_order(), most))
 
     def batches() -> Iterator[Any]:
-        filled = [*first_rows, *blanks]
-        for start in range(0, len(filled), batch_size):
-            seeds = [[_TEST_SEED, _MASKS, row] for row in range(start, start + batch_size)]
-            yield preprocessor.mask_rows(filled[start : start + batch_size], seeds)
+        in_order = itertools.islice(rows.in_order(), most)
+        for start in range(0, num_rows, batch_size):
+            batch = list(itertools.islice(in_order, batch_size))
+            batch += [np.zeros(0, np.int32)] * (batch_size - len(batch))
+            yield preprocessor.mask_rows(
+                batch, [[_TEST_SEED, _MASKS, row] for row in range(start, start + batch_size)]
+            )
 
     dataset = _dataset(batches, data.faults, batch_size, preprocessor.length)
-    num_batches = -(-len(first_rows) // batch_size)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return dataset, [str(row) for row in range(len(first_rows))]
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-num_rows // batch_size)))
+    return dataset, range(num_rows)
 
 
-def _rows(data: TextData, config: Config, preprocessor: MaskedLanguagePreprocessor, split: str) -> TextRows:
+def _rows(
+    data: TextData, config: Config, preprocessor: MaskedLanguagePreprocessor, split: str | None
+) -> TextRows:
     return TextRows(data.texts, preprocessor.tokens, preprocessor.length, split, config.data.texts_per_row)
 
 

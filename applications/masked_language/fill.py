@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
-from zorro_keras.applications.pipelines.text_tokens import MASK, NUM_SPECIALS, Tokenizer
+from zorro_keras.applications.pipelines.text_tokens import MASK, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ def fill_in(model: MaskedLanguageModel, text: str, top: int = 5) -> list[Complet
     """Returns the best completions of a text, the most probable first.
 
     Hidden ids are filled from left to right and the model is asked again after each, so that the bytes of a
-    word fit each other; `top` partial completions are kept at a time. Specials are never filled in.
+    word fit each other; `top` partial completions are kept at a time. Only ids that stand for text are
+    filled in: neither specials nor a SentencePiece model's own, such as the one for unknown pieces.
 
     Args:
         model: `MaskedLanguageModel` with a preprocessor.
@@ -49,15 +50,16 @@ def fill_in(model: MaskedLanguageModel, text: str, top: int = 5) -> list[Complet
         raise ValueError(f"`text` must hold `[MASK]`, or `[MASK*9]` for nine ids. Received: {text!r}")
     ids, real = (np.repeat(array, top, axis=0) for array in (x["text"], x["padding_mask"]["text"]))
     scores = np.full(top, -np.inf)
+    fillable = np.flatnonzero(model.preprocessor.tokens.is_text())
     scores[0] = 0.0  # all rows are the same text yet: only one of them may go on
     for place in places:
         inputs = {"text": ids, "padding_mask": {"text": real}}
-        logits = keras.Model.predict_on_batch(model, inputs)["text"][:, place, NUM_SPECIALS:]
+        logits = keras.Model.predict_on_batch(model, inputs)["text"][:, place, fillable]
         reached = scores[:, None] + _log_softmax(np.asarray(logits, np.float64))
         best = np.argsort(-reached, axis=None, kind="stable")[:top]
         rows, filled = np.unravel_index(best, reached.shape)
         ids, scores = ids[rows], reached[rows, filled]
-        ids[:, place] = filled + NUM_SPECIALS
+        ids[:, place] = fillable[filled]
     return [
         _completion(row, places, float(np.exp(score)), model.preprocessor.tokens)
         for row, score in zip(ids, scores, strict=True)

@@ -9,6 +9,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from zorro_keras.applications.masked_language.masked_batches import MaskedBatches
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 from zorro_keras.models import AnyStreams, PerceiverIOBackbone
 
@@ -87,7 +88,9 @@ class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
         return self.backbone.decode(latents, rows=rows, training=training)
 
     def compile(self, optimizer="auto", **kwargs):
-        """Configures training; the loss is the mean cross-entropy over what was hidden.
+        """Configures training; the loss is the mean cross-entropy over what was hidden in a batch.
+
+        Keras reports its mean over batches; `masked_loss` is the mean over all that was hidden.
 
         Args:
             optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 1e-3.
@@ -98,19 +101,31 @@ class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
                 raise ValueError(f"`{name}` of a masked language model cannot be chosen.")
         optimizer = keras.optimizers.AdamW(1e-3) if optimizer == "auto" else optimizer
         super().compile(optimizer=optimizer, **kwargs)
-        names = ("masked_accuracy", "bits_per_byte")
+        names = ("masked_loss", "masked_accuracy", "bits_per_byte")
         self.masked_metrics = {name: keras.metrics.Mean(name=name) for name in names}
 
-    def fit(self, x=None, y=None, **kwargs):
-        """Trains as `keras.Model.fit` does; with a preprocessor on texts, which are taken in their order."""
+    def fit(self, x=None, y=None, batch_size=None, validation_data=None, **kwargs):
+        """Trains as `keras.Model.fit` does; with a preprocessor on texts, which are taken in their order.
+
+        Of a list of texts other words are hidden in each pass; of a dataset those that its elements tell.
+        """
+        kwargs |= {"batch_size": batch_size, "validation_data": validation_data}
         if self.preprocessor is None:
             return keras.Model.fit(self, x=x, y=y, **{"shuffle": y is not None, **kwargs})
-        return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
+        if y is not None or not _is_texts(x):
+            return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
+        if _is_texts(validation_data):
+            kwargs["validation_data"] = MaskedBatches(validation_data, self.preprocessor, batch_size or 32)
+        kwargs |= {"batch_size": None, "shuffle": False}
+        return keras.Model.fit(self, MaskedBatches(x, self.preprocessor, batch_size or 32), **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
-        """Evaluates as `keras.Model.evaluate` does; with a preprocessor on texts."""
+        """Evaluates as `keras.Model.evaluate` does; on texts the same words are hidden each time."""
         if self.preprocessor is None:
             return keras.Model.evaluate(self, x=x, y=y, **kwargs)
+        if y is None and _is_texts(x):
+            x = MaskedBatches(x, self.preprocessor, kwargs.pop("batch_size", None) or 32)
+            return keras.Model.evaluate(self, x=x, **kwargs)
         return super().evaluate(x=x, y=y, **kwargs)
 
     def predict(self, x, **kwargs):
@@ -127,8 +142,9 @@ class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
         weight = self._weight(y, sample_weight)
         right = ops.equal(ops.cast(y, "int32"), ops.cast(ops.argmax(y_pred["text"], axis=-1), "int32"))
         num_bytes = ops.take(ops.convert_to_tensor(self.byte_lengths), ops.cast(y, "int32"))
-        bits = self._entropy(y, y_pred) / math.log(2) / ops.maximum(num_bytes, 1.0)
-        metrics = self.masked_metrics
+        entropy, metrics = self._entropy(y, y_pred), self.masked_metrics
+        bits = entropy / math.log(2) / ops.maximum(num_bytes, 1.0)
+        metrics["masked_loss"].update_state(entropy, sample_weight=weight)
         metrics["masked_accuracy"].update_state(ops.cast(right, "float32"), sample_weight=weight)
         metrics["bits_per_byte"].update_state(bits, sample_weight=weight * num_bytes)
         return self.get_metrics_result()
@@ -144,3 +160,8 @@ class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
 
     def _weight(self, y, sample_weight):
         return ops.ones(ops.shape(y)) if sample_weight is None else ops.cast(sample_weight, "float32")
+
+
+def _is_texts(x):
+    """Whether texts lie in memory: a list, tuple or array of them."""
+    return isinstance(x, (list, tuple, np.ndarray)) and len(x) > 0 and isinstance(x[0], str)

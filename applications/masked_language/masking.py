@@ -40,15 +40,17 @@ def encode_marked(text: str, tokenizer: Tokenizer) -> np.ndarray:
 
     Args:
         text: str. `[MASK]` stands for one hidden id, `[MASK*9]` for nine in a row: nine bytes, or nine pieces
-            of a SentencePiece model. A hidden word is best hidden with the space before it.
+            of a SentencePiece model. A hidden word is best hidden with the space before it; to the pieces of
+            a SentencePiece model, each with the space before it, a space in front of a mark means nothing.
         tokenizer: for the rest of the text.
 
     Returns:
         int32 `(T,)`.
     """
     parts, end = [], 0
+    encode = tokenizer.encode
     for mark in MARK.finditer(text):
-        parts.append(tokenizer.encode(text[end : mark.start()]))
+        parts.append(encode(text[end : mark.start()]))
         parts.append(np.full(int(mark.group(1) or 1), MASK, np.int32))
-        end = mark.end()
-    return np.concatenate([*parts, tokenizer.encode(text[end:])]).astype(np.int32)
+        end, encode = mark.end(), tokenizer.encode_rest
+    return np.concatenate([*parts, encode(text[end:])]).astype(np.int32)

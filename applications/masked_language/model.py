@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import keras
@@ -30,18 +29,18 @@ def build_model(config: Config, label_names: Sequence[str] = ()) -> MaskedLangua
             f"A masked language model has no classes. Received: label_names={list(label_names)[:5]}",
             stage="config", reason="bad_value",
         )  # fmt: skip
-    tokenizer, data = load_tokenizer(config.data.tokenizer), config.data
-    sizes = dataclasses.asdict(config.model)
-    if sizes["vocabulary_size"] not in (None, tokenizer.vocabulary_size):
+    tokenizer, data, model = load_tokenizer(config.data.tokenizer), config.data, config.model
+    vocabulary_size, seed = tokenizer.vocabulary_size, config.training.seed
+    if model.vocabulary_size not in (None, vocabulary_size):
         raise ConfigError(
-            f"`model.vocabulary_size` must be that of the tokenizer, {tokenizer.vocabulary_size}. "
-            f"Received: model.vocabulary_size={sizes['vocabulary_size']}",
+            f"`model.vocabulary_size` must be that of the tokenizer, {vocabulary_size}. "
+            f"Received: model.vocabulary_size={model.vocabulary_size}",
             stage="config", reason="bad_value",
         )  # fmt: skip
-    sizes["vocabulary_size"] = tokenizer.vocabulary_size
-    stddev, seed = sizes.pop("embedding_stddev"), config.training.seed
-    backbone = PerceiverIOBackbone.from_variant("language", length=data.length, seed=seed, **sizes)
-    table = backbone.input_adapters["text"].embedding.embeddings
-    table.assign(keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)(table.shape))
+    backbone = PerceiverIOBackbone.from_variant(
+        "language", length=data.length, vocabulary_size=vocabulary_size, seed=seed, **model.sizes()
+    )
+    table = backbone.input_adapters["text"].stem.embeddings
+    table.assign(keras.initializers.TruncatedNormal(stddev=model.embedding_stddev, seed=seed)(table.shape))
     preprocessor = MaskedLanguagePreprocessor(tokenizer, data.length, data.mask_rate, seed)
     return MaskedLanguageModel(backbone, preprocessor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +24,13 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
         tokenizer: a tokenizer of `pipelines.text_tokens`, or what `load_tokenizer` takes.
         length: int, T. Ids of a row; longer texts are cut, shorter ones are padded.
         mask_rate: float in [0, 1], probability of a word to be hidden.
-        seed: int. Which words are hidden is drawn from it, anew at every call.
+        seed: int. Which words are hidden is drawn from it.
 
     Call arguments:
         x: sequence of B strings.
+        step: optional int, or integer tensor. Which words are hidden is a function of the seed, the step, the
+            text and its place in the batch: the same in any order of calls, as of a parallel
+            `Dataset.map`, and another at another step. `Dataset.enumerate` gives steps.
 
     Returns:
         `(x, y, sample_weight)`: `x` as the model reads it, a dict of `text`, int32 `(B, T)` with MASK in
@@ -53,18 +57,17 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
         self.length = length
         self.mask_rate = mask_rate
         self.seed = seed
-        self._random = np.random.default_rng(seed)
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x, y=None, sample_weight=None, step=0):
         if y is not None or sample_weight is not None:
             raise ValueError("A masked language model takes texts without `y` or `sample_weight`.")
         if not self._use_tf_workflow():
-            return _structured(*self._masked_arrays(np.asarray(x, dtype=object)))
+            return _structured(*self._masked_arrays(np.asarray(x, dtype=object), step))
         import tensorflow as tf
 
         types = (tf.int32, tf.bool, tf.int32, tf.float32)
-        arrays = tf.numpy_function(self._masked_arrays, [x], types)
+        arrays = tf.numpy_function(self._masked_arrays, [x, step], types)
         return _structured(*(tf.ensure_shape(array, [None, self.length]) for array in arrays))
 
     def mask_rows(self, rows: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
@@ -95,11 +98,13 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
             )
         return pad_texts(ids, self.length)
 
-    def _masked_arrays(self, texts: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _masked_arrays(self, texts: np.ndarray, step: Any) -> tuple[np.ndarray, ...]:
         texts = [text.decode("utf-8") if isinstance(text, bytes) else text for text in texts.ravel().tolist()]
-        return self._masked(
-            [self.tokens.encode(text) for text in texts], self._random.random((len(texts), self.length))
-        )
+        draws = np.empty((len(texts), self.length))
+        for row, text in enumerate(texts):
+            seed = [self.seed, int(step), row, zlib.crc32(text.encode("utf-8", "surrogatepass"))]
+            draws[row] = np.random.default_rng(seed).random(self.length)
+        return self._masked([self.tokens.encode(text) for text in texts], draws)
 
     def _masked(self, rows: Sequence[np.ndarray], draws: np.ndarray) -> tuple[np.ndarray, ...]:
         batch = pad_texts(rows, self.length, length=self.length)

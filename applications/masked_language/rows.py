@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zorro_keras.applications.pipelines.text_readers import TextFiles
+from zorro_keras.applications.pipelines.text_readers import SPLITS, TextFiles
 from zorro_keras.applications.pipelines.text_tokens import Tokenizer
 
 BLOCK_ROWS = 4096  # rows that are shuffled among each other, and held in memory
@@ -15,7 +15,7 @@ _FILES, _ROWS, _CROP = range(3)  # what a random number is for; never renumber: 
 
 
 class TextRows:
-    """The rows of one split.
+    """The rows of one split, or of both.
 
     Texts that follow each other in a file are joined by a line break, `texts_per_row` at a time.
 
@@ -23,7 +23,7 @@ class TextRows:
         texts: `TextFiles`.
         tokenizer: makes ids of a joined text.
         length: int, T. No row is longer.
-        split: "train" or "test".
+        split: "train" or "test", or None for both.
         texts_per_row: int >= 1.
 
     Attributes:
@@ -31,11 +31,13 @@ class TextRows:
     """
 
     def __init__(
-        self, texts: TextFiles, tokenizer: Tokenizer, length: int, split: str, texts_per_row: int
+        self, texts: TextFiles, tokenizer: Tokenizer, length: int, split: str | None, texts_per_row: int
     ) -> None:
         self.texts, self.tokenizer, self.length = texts, tokenizer, length
         self.split, self.texts_per_row = split, texts_per_row
-        self._rows_of_file = [-(-scan.num_texts[split] // texts_per_row) for scan in texts.scans]
+        splits = SPLITS if split is None else (split,)
+        counts = [sum(scan.num_texts[split] for split in splits) for scan in texts.scans]
+        self._rows_of_file = [-(-count // texts_per_row) for count in counts]
         self.num_rows = sum(self._rows_of_file)
 
     def shuffled(self, seed: int, start_position: int = 0) -> Iterator[np.ndarray]:

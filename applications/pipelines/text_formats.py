@@ -15,7 +15,7 @@ from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.tfrecord import FRAME_BYTES, unframe_record
 
 BadUtf8 = Literal["raise", "replace"]
-MAX_TEXT_BYTES = 1 << 20  # a longer paragraph of a plain text is several texts
+MAX_TEXT_BYTES = 1 << 20  # a longer paragraph, line or record is several texts
 MAX_ROW_BYTES = 1 << 26  # a longer line or record is taken for damage
 _KINDS = (
     (re.compile(r"\.(jsonl|json|ndjson)$"), "json_lines"),
@@ -53,14 +53,27 @@ def texts_of_file(path: Path, *, field: str = "text", bad_utf8: BadUtf8 = "raise
     try:
         with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else open(path, "rb") as file:
             for text in read(file, path, field, decode):
-                if text.strip():
-                    yield text
+                yield from (part for part in _parts_of(text) if part.strip())
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         reason = "truncated" if isinstance(error, EOFError) else "corrupt"
         raise SourceError(f"gzip: {error}", path=path, stage="read_source", reason=reason) from error
     except OSError as error:
         reason = "missing_file" if isinstance(error, FileNotFoundError) else "no_permission"
         raise SourceError(f"{error.strerror}.", path=path, stage="read_source", reason=reason) from error
+
+
+def _parts_of(text: str) -> Iterator[str]:
+    """A text, or the parts of one that is too long, so that memory is bounded whatever comes."""
+    data = text.encode("utf-8") if len(text) > MAX_TEXT_BYTES // 4 else b""
+    if len(data) <= MAX_TEXT_BYTES:
+        yield text
+        return
+    start = 0
+    while start < len(data):
+        part = data[start : start + MAX_TEXT_BYTES]
+        part = part[: _last_cut(part)] if start + len(part) < len(data) else part
+        yield part.decode("utf-8").strip()
+        start += len(part)
 
 
 Decode = Callable[[bytes, int], str]
@@ -88,11 +101,17 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         part = rest + part
         cut = len(part)
         if len(part) >= MAX_TEXT_BYTES and not part.endswith(b"\n"):
-            cut = part.rfind(b" ") if part.rfind(b" ") > len(part) // 2 else _whole_characters(part)
+            cut = _last_cut(part)
         yield part[:cut]
         rest = part[cut:]
     if rest:
         yield rest
+
+
+def _last_cut(part: bytes) -> int:
+    """Where to cut a part of a longer text: at a space, or else between two characters."""
+    space = part.rfind(b" ")
+    return space if space > len(part) // 2 else _whole_characters(part)
 
 
 def _whole_characters(part: bytes) -> int:

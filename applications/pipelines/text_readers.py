@@ -6,26 +6,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.text_formats import BadUtf8, kind_of, texts_of_file
+from zorro_keras.applications.pipelines.text_formats import MAX_TEXT_BYTES, BadUtf8, kind_of, texts_of_file
+from zorro_keras.applications.pipelines.text_scans import FileScan, scan_files
 
 SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True)
-class FileScan:
-    """What one reading of a file found.
-
-    Attributes:
-        num_texts: dict of split to number of texts.
-        digest: str. Hash of all its texts and their order, in hex.
-    """
-
-    num_texts: dict[str, int]
-    digest: str
 
 
 class TextFiles:
@@ -70,12 +57,13 @@ class TextFiles:
 
     @functools.cached_property
     def scans(self) -> tuple[FileScan, ...]:
-        """What each file holds. The first use reads all files once, and so checks every text.
+        """What each file holds. The first use reads all files once, and so checks all texts: `scan_files`.
 
         Raises:
             SourceError: if a file cannot be read or a text is not UTF-8.
         """
-        return tuple(self._scan(path) for path in self.paths)
+        settings = [self.field, self.test_fraction, self.seed, self.bad_utf8, MAX_TEXT_BYTES]
+        return scan_files(self.paths, self._scan, settings)
 
     @property
     def fingerprint(self) -> str:

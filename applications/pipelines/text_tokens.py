@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,6 +14,9 @@ from zorro_keras.applications.pipelines.faults import ConfigError
 
 PAD, BOS, EOS, MASK, CLS, SEP = range(6)
 NUM_SPECIALS = 6
+# Behind a SentencePiece model, which is a serialized protocol buffer, these set
+# `normalizer_spec.add_dummy_prefix`: of fields that come twice the last counts.
+_WITHOUT_SPACE, _WITH_SPACE = b"\x1a\x02\x18\x00", b"\x1a\x02\x18\x01"
 _WHITESPACE = np.frombuffer(b" \t\n\r\v\f", np.uint8).astype(np.int32) + NUM_SPECIALS
 
 
@@ -34,6 +38,10 @@ class Bytes:
         """
         return np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int32) + NUM_SPECIALS
 
+    def encode_rest(self, text: str) -> np.ndarray:
+        """Returns the ids of what follows other ids within a text: bytes are the same anywhere."""
+        return self.encode(text)
+
     def decode(self, ids: np.ndarray) -> str:
         """Returns the text of ids `(T,)`; specials are left out and broken UTF-8 becomes U+FFFD."""
         ids = np.asarray(ids)
@@ -49,6 +57,10 @@ class Bytes:
     def byte_lengths(self) -> np.ndarray:
         """Returns how many bytes of text each id stands for, float32 `(vocabulary_size,)`."""
         return (np.arange(self.vocabulary_size) >= NUM_SPECIALS).astype(np.float32)
+
+    def is_text(self) -> np.ndarray:
+        """Returns which ids stand for text, bool `(vocabulary_size,)`."""
+        return np.arange(self.vocabulary_size) >= NUM_SPECIALS
 
     def get_config(self) -> dict[str, Any]:
         """Returns plain data from which `load_tokenizer` makes an equal tokenizer."""
@@ -85,6 +97,23 @@ class SentencePiece:
         """Returns the ids of `text`, int32 `(T,)` in [6, vocabulary_size), without specials."""
         return np.asarray(self._pieces.encode(text), np.int32) + NUM_SPECIALS
 
+    def encode_rest(self, text: str) -> np.ndarray:
+        """Returns the ids of what follows other ids in the middle of a text.
+
+        A text by itself gets a space in front, so that its first word has the piece of a word; what goes on
+        within a word must not.
+        """
+        pieces = self._rest_of_text if text[:1].isspace() else self._rest_of_word
+        return np.asarray(pieces.encode(text), np.int32) + NUM_SPECIALS
+
+    @functools.cached_property
+    def _rest_of_word(self) -> Any:
+        return _processor(self._model + _WITHOUT_SPACE, None)
+
+    @functools.cached_property
+    def _rest_of_text(self) -> Any:
+        return _processor(self._model + _WITH_SPACE, None)
+
     def decode(self, ids: np.ndarray) -> str:
         """Returns the text of ids `(T,)`; specials are left out."""
         ids = np.asarray(ids)
@@ -92,19 +121,29 @@ class SentencePiece:
 
     def word_starts(self, ids: np.ndarray) -> np.ndarray:
         """Returns bool like `ids` `(..., T)`, True where a word starts: at a piece with a space in front."""
+        return self._word_start_table[ids]
+
+    @functools.cached_property
+    def _word_start_table(self) -> np.ndarray:
         pieces = [self._pieces.id_to_piece(piece) for piece in range(self._pieces.get_piece_size())]
-        starts = np.array([False] * NUM_SPECIALS + [piece.startswith("▁") for piece in pieces])
-        return starts[ids]
+        return np.array([False] * NUM_SPECIALS + [piece.startswith("▁") for piece in pieces])
 
     def byte_lengths(self) -> np.ndarray:
-        """Returns how many bytes of text each id stands for, float32 `(vocabulary_size,)`."""
+        """Returns how many bytes of text each id stands for, float32 `(vocabulary_size,)`; unknown ones 1."""
         lengths = [self._byte_length(piece) for piece in range(self._pieces.get_piece_size())]
         return np.array([0] * NUM_SPECIALS + lengths, np.float32)
+
+    def is_text(self) -> np.ndarray:
+        """Returns which ids stand for text, bool `(vocabulary_size,)`: no special, and none of its own."""
+        pieces = self._pieces
+        reserved = (pieces.is_control, pieces.is_unknown, pieces.is_unused)
+        known = [not any(test(piece) for test in reserved) for piece in range(pieces.get_piece_size())]
+        return np.array([False] * NUM_SPECIALS + known)
 
     def _byte_length(self, piece: int) -> int:
         if self._pieces.is_control(piece):
             return 0
-        if self._pieces.is_byte(piece):
+        if self._pieces.is_byte(piece) or self._pieces.is_unknown(piece):
             return 1
         return len(self._pieces.id_to_piece(piece).replace("▁", " ").encode("utf-8"))
 

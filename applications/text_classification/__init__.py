@@ -1,6 +1,7 @@
 """Text classification: a Perceiver IO that answers one query per task."""
 
-# Names resolve on first use: reading a configuration must not import a backend.
+from zorro_keras.applications.training.lazy_names import lazy_names
+
 _HOMES = {
     "TextClassifier": "classifier",
     "TextPreprocessor": "preprocessor",
@@ -9,11 +10,4 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        import importlib
-
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

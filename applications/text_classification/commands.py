@@ -1,8 +1,7 @@
-"""What the command line does with a trained run: answers texts, and writes the official figures."""
+"""What the command line does with a trained model: answers texts, and writes the official figures."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.pipelines.faults import TrainingError
+from zorro_keras.applications.pipelines.text_argument import texts_of_argument
+from zorro_keras.applications.text_classification import submission
 from zorro_keras.applications.text_classification.classifier import TextClassifier
 from zorro_keras.applications.text_classification.data import evaluation_dataset, open_data
+from zorro_keras.applications.text_classification.report import report_page
 from zorro_keras.applications.text_classification.scores import glue_average, task_scores
 from zorro_keras.applications.text_classification.text_sets import TextData, TextSet, tasks_of
+from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
+from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.run import Run, open_run
 from zorro_keras.applications.training.run_folder import write_atomically
 
@@ -28,14 +32,14 @@ PAIR_SEPARATORS = ("\t", " ||| ")
 
 
 def predict(
-    run_dir: str | os.PathLike[str], source: str, *, top: int = 5, console: Console | None = None
+    folder: str | os.PathLike[str], source: str, *, top: int = 5, console: Console | None = None
 ) -> int:
-    """Prints what every task of a run answers to texts.
+    """Prints what every task of a model answers to texts.
 
     Args:
-        run_dir: folder of the run.
-        source: the text itself, a pair written `A ||| B` or with a tab; or a file with one on each line, or a
-            folder of such `.txt` files.
+        folder: of a run, or of a preset.
+        source: as for `texts_of_argument`: a text, a file or a folder; tables have the columns `text` and,
+            for pairs, `text2`. In a line a pair is written `A ||| B` or with a tab.
         top: int >= 1. Classes to print.
         console: where to print. Standard output by default.
 
@@ -44,16 +48,15 @@ def predict(
 
     Raises:
         ConfigError: if there is no text.
+        SourceError: if a file cannot be read.
     """
     if top < 1:
         raise ValueError(f"`top` must be positive. Received: top={top}")
-    texts = _texts(source)
-    if not texts:
-        raise ConfigError("There is no text to classify.", path=source, stage="predict", reason="bad_value")
-    run = open_run(run_dir)
-    names, console = tasks_of(run.label_names), console or Console()
+    texts = texts_of_argument(source, ("text", "text2"), PAIR_SEPARATORS)
+    model, console = open_model(folder, TextClassifier), console or Console()
+    names = model.preprocessor.label_names
     table = Table("text", *names)
-    answers = run.task.predict(texts, batch_size=run.config.training.batch_size, verbose=0)
+    answers = model.predict(texts, verbose=0)
     for row, text in enumerate(texts):
         # Texts and names come from outside: as `Text` they are shown as they are, without markup.
         cells = [_cell(answers[task][row], labels, top) for task, labels in names.items()]
@@ -73,8 +76,9 @@ def evaluate(
     Args:
         run_dir: folder of the run.
         data_path: data with the tasks of the run.
-        out: optional folder, `report/` in the run by default. Gets `report.json`, `report.html` and, for each
-            set without labels, `TASK_SPLIT.tsv` with `index` and `prediction`.
+        out: optional folder, `report/` in the run by default. Gets `report.json`, `report.html` and, in
+            `answers/`, a file for each of GLUE's test sets as its server takes them (`RTE.tsv`, `MNLI-m.tsv`,
+            ...) and for each other set without labels; see `submission`.
 
     Returns:
         Dict with `json` and `html`, the files; `scores`, a dict of set to figures; and `glue_average`, the
@@ -83,22 +87,16 @@ def evaluate(
     Raises:
         ConfigError: if the data are of other tasks.
         SourceError: if the data cannot be used.
+        TrainingError: if the model gives a number that is not finite.
     """
     run = open_run(run_dir)
     data = open_data(data_path, run.config, label_names=run.label_names)
     folder = Path(run.folder.report if out is None else out)
-    folder.mkdir(parents=True, exist_ok=True)
-    scores, details, written = {}, {}, []
+    scores, details = {}, {}
     for part in _scored(data):
-        answers = _answers(run, data, part)
-        figures = task_scores(data.task(part.task).metrics, part.labels, answers)
+        figures = task_scores(data.task(part.task).metrics, part.labels, _answers(run, data, part))
         scores[part.name] = {name: _number(figure) for name, figure in figures.items()}
         details[part.name] = {"split": part.split, "num_examples": len(part), "num_cut": _num_cut(run, part)}
-    for part in data.sets:
-        if part.labels is None and len(part):
-            path = folder / f"{part.name.replace(' ', '_')}_{part.split.split('_')[0]}.tsv"
-            write_atomically(path, _submission(_answers(run, data, part), data.task(part.task).label_names))
-            written.append(path.name)
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
@@ -107,36 +105,11 @@ def evaluate(
         "scores": scores,
         "sets": details,
         "glue_average": glue_average({name: _defined(figures) for name, figures in scores.items()}),
-        "predictions": written,
+        "answers": _write_answers(run, data, folder / "answers"),
         "rows_left_out": [str(problem) for problem in data.problems],
     }
-    write_atomically(folder / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_atomically(folder / "report.html", _page(report))
-    return {
-        "json": str(folder / "report.json"),
-        "html": str(folder / "report.html"),
-        "scores": scores,
-        "glue_average": report["glue_average"],
-    }
-
-
-def _texts(source: str) -> list[tuple[str, ...]]:
-    path = Path(source)
-    # A text may be longer than a name may be, or hold what no name holds.
-    try:
-        files = sorted(path.glob("*.txt")) if path.is_dir() else [path] if path.is_file() else []
-    except (OSError, ValueError):
-        files = []
-    lines = [line for file in files for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    return [_pair(line) for line in (lines if files else [source]) if line.strip()]
-
-
-def _pair(line: str) -> tuple[str, ...]:
-    for separator in PAIR_SEPARATORS:
-        first, found, second = line.partition(separator)
-        if found:
-            return first.strip(), second.strip()
-    return (line.strip(),)
+    files = write_report(folder, report, report_page(report))
+    return {**files, "scores": scores, "glue_average": report["glue_average"]}
 
 
 def _cell(answer: np.ndarray, labels: Sequence[str], top: int) -> str:
@@ -160,22 +133,35 @@ def _scored(data: TextData) -> list[TextSet]:
 def _answers(run: Run, data: TextData, part: TextSet) -> np.ndarray:
     """What the head of a set's task says to its texts, `(N, K)`."""
     model: TextClassifier = run.task
+    if not len(part):  # not one row of it could be read
+        return np.zeros((0, len(data.task(part.task).label_names)), np.float32)
     batches, _ = evaluation_dataset(data, run.config, model.preprocessor, sets=[part])
     answers = keras.Model.predict(model, batches.map(lambda x, y, weight: x), verbose=0)
-    return np.asarray(answers[part.task])[: len(part)]
+    answers = np.asarray(answers[part.task])[: len(part)]
+    bad = np.flatnonzero(~np.isfinite(answers).all(axis=1))
+    if len(bad):
+        raise TrainingError(
+            "The model gives a number that is not finite.",
+            row=part.ids[bad[0]], stage="evaluate", reason="non_finite",
+            advice="Check that the training ended well.",
+        )  # fmt: skip
+    return answers
+
+
+def _write_answers(run: Run, data: TextData, folder: Path) -> list[str]:
+    """Writes the answers to the sets without labels, and returns the names of the files."""
+    written = []
+    for part in data.sets:
+        if submission.is_submitted(part):
+            folder.mkdir(parents=True, exist_ok=True)
+            text = submission.submission(part, data.task(part.task), _answers(run, data, part))
+            write_atomically(folder / submission.file_name(part), text)
+            written.append(submission.file_name(part))
+    return written
 
 
 def _num_cut(run: Run, part: TextSet) -> int:
     return sum(map(run.task.preprocessor.is_cut, part.texts))
-
-
-def _submission(answers: np.ndarray, labels: Sequence[str]) -> str:
-    """Answers as GLUE's server takes them: an index and a label, or a score within [0, 5]."""
-    if len(labels) == 1:
-        cells = [f"{value:.3f}" for value in answers[:, 0]]
-    else:
-        cells = [labels[index] for index in answers.argmax(axis=1)]
-    return "index\tprediction\n" + "".join(f"{row}\t{cell}\n" for row, cell in enumerate(cells))
 
 
 def _number(figure: float) -> float | None:
@@ -185,23 +171,3 @@ def _number(figure: float) -> float | None:
 
 def _defined(figures: Mapping[str, float | None]) -> dict[str, float]:
     return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def _page(report: Mapping[str, Any]) -> str:
-    from html import escape
-
-    rows = [
-        f"<tr><td>{escape(name)}</td><td>{report['sets'][name]['split']}</td>"
-        f"<td>{report['sets'][name]['num_examples']}</td><td>{escape(figure)}</td>"
-        f"<td>{'undefined' if value is None else f'{value:.4f}'}</td></tr>"
-        for name, figures in report["scores"].items()
-        for figure, value in figures.items()
-    ]
-    average = report["glue_average"]
-    closing = "" if average is None else f"<p>GLUE average of the eight tasks: {100 * average:.2f}</p>"
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Text classification</title>'
-        "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.3em 1em;text-align:left}</style>"
-        f"<h1>{escape(report['run'])}</h1><table><tr><th>set</th><th>split</th><th>examples</th>"
-        f"<th>figure</th><th>value</th></tr>{''.join(rows)}</table>{closing}</html>\n"
-    )

@@ -77,7 +77,7 @@ def training_dataset(
         config: `Config`.
         preprocessor: `TextPreprocessor`.
         start_step: int. The first step to give: 0, or the number of steps already done.
-        faults_path: optional path. Rows that were left out are appended here.
+        faults_path: optional path. Rows that were left out are appended here, those that it lacks.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)`: `x` as the preprocessor gives it; `y` a dict of task to
@@ -94,8 +94,7 @@ def training_dataset(
     if not len(examples):
         raise SourceError("The training split is empty.", stage="open_data", reason="empty_source")
     if faults_path is not None:
-        with open(faults_path, "a", encoding="utf-8") as file:
-            file.writelines(json.dumps(problem.to_json()) + "\n" for problem in data.problems)
+        _write_down(data, Path(faults_path))
     batch_size = config.training.batch_size
     order = training_order(len(examples), config.training.seed, start_step * batch_size)
     order = order.map(lambda place: place["index"]).batch(batch_size, drop_remainder=True)
@@ -109,7 +108,6 @@ def evaluation_dataset(
     preprocessor: Preprocessor,
     *,
     sets: Sequence[TextSet] | None = None,
-    faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
     """The batches of one pass over sets of examples, in their order.
 
@@ -118,7 +116,6 @@ def evaluation_dataset(
         config: `Config`.
         preprocessor: `TextPreprocessor`.
         sets: optional sequence of `TextSet`. By default one labelled set a task: its "val", else its "test".
-        faults_path: not used; rows that were left out are written down by `training_dataset`.
 
     Returns:
         A dataset as of `training_dataset`, and the ids in its order. The last batch is filled up with empty
@@ -138,6 +135,14 @@ def evaluation_dataset(
 
     count = -(-len(examples) // batch_size)
     return _batches(examples, preprocessor, batch_size, order, count), examples.ids
+
+
+def _write_down(data: TextData, path: Path) -> None:
+    """Appends what is wrong with rows, once: a run that goes on opens its data again."""
+    known = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+    lines = [json.dumps(problem.to_json()) for problem in data.problems]
+    with open(path, "a", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in lines if line not in known)
 
 
 class _Examples:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
+from zorro_keras.applications.pipelines.text_rows import Row, bad_row, is_text, read_rows
 from zorro_keras.applications.text_classification.glue_tasks import GLUE_TASKS, LARGEST_SCORE, GlueTask
-from zorro_keras.applications.text_classification.row_files import Row, bad_row, is_text, read_rows
-from zorro_keras.applications.text_classification.scores import GLUE_METRICS
 from zorro_keras.applications.text_classification.text_sets import TextData, TextSet, TextTask, tasks_of
 
 _DEV_IDS = "dev_ids.tsv"
@@ -64,7 +63,9 @@ def read_glue(
     for name, folder in folders.items():
         if GLUE_TASKS[name].asked_as in chosen:
             sets += _read_task(name, folder, problems)
-    described = [TextTask(name, GLUE_TASKS[name].label_names, GLUE_METRICS[name]) for name in sorted(chosen)]
+    described = [
+        TextTask(name, GLUE_TASKS[name].label_names, GLUE_TASKS[name].metrics) for name in sorted(chosen)
+    ]
     return TextData(tuple(described), tuple(sets), tuple(problems))
 
 
@@ -131,8 +132,8 @@ def _as_set(name: str, split: str, rows: Sequence[Row], problems: list[SourceErr
         label_column = None  # the parquet test sets have a label of -1 throughout
     if label_column is None and not split.startswith("test"):
         _column(rows, first, task.label)
-    ids, texts, labels = [], [], []
-    for place, cells in rows:
+    ids, texts, labels, numbers = [], [], [], []
+    for number, (place, cells) in enumerate(rows):
         try:
             if isinstance(cells, SourceError):
                 raise cells
@@ -144,10 +145,13 @@ def _as_set(name: str, split: str, rows: Sequence[Row], problems: list[SourceErr
         ids.append(place)
         texts.append(text)
         labels.append(label)
+        numbers.append(number)
     kind = np.float32 if len(task.label_names) == 1 else np.int32
     known = None if label_column is None else np.asarray(labels, kind)
     title = f"{name} mismatched" if split.endswith("_mismatched") else name
-    return TextSet(task.asked_as or name, title, split, tuple(texts), known, tuple(ids))
+    return TextSet(
+        task.asked_as or name, title, split, tuple(texts), known, tuple(ids), tuple(numbers), len(rows)
+    )
 
 
 def _column(rows: Sequence[Row], first: dict[str, Any], names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""GLUE's tasks: what their folders, files, columns and labels are called."""
+"""GLUE's tasks: what their folders, files, columns, labels and figures are called."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class GlueTask:
         label: the names that the column of labels may have.
         written: tuple of str, the labels as the TSV files write them; `label_names` themselves if empty.
         folders: lower-case names of the folder.
+        metrics: its official figures; the first is the one that counts in the average.
         header: columns of TSV files without a header.
         files: dict of split to the files of the official folder that may hold it, the first found is read.
         parquet: dict of split to the first part of the names of its parquet files.
@@ -27,6 +28,7 @@ class GlueTask:
     label_names: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
     folders: tuple[str, ...]
+    metrics: tuple[str, ...] = ("accuracy",)
     label: tuple[str, ...] = ("label",)
     written: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
@@ -44,12 +46,14 @@ _INFERENCE = ("entailment", "neutral", "contradiction")
 _SENTENCES = (("sentence1",), ("sentence2",))
 _PREMISE = (("sentence1", "premise"), ("sentence2", "hypothesis"))
 
-# Columns and files: the folders of gluebenchmark.com as its loaders read them; label order: nyu-mll/glue.
+# Columns and files: the folders of gluebenchmark.com as its loaders read them; label order: nyu-mll/glue;
+# figures: GLUE, Wang et al., ICLR 2019, Table 1.
 GLUE_TASKS = {
     "CoLA": GlueTask(
         ("unacceptable", "acceptable"),
         (("sentence",),),
         ("cola",),
+        metrics=("matthews", "accuracy"),
         written=("0", "1"),
         header=("source", "label", "star", "sentence"),
     ),
@@ -58,6 +62,7 @@ GLUE_TASKS = {
         ("not_equivalent", "equivalent"),
         (("#1 string", "sentence1"), ("#2 string", "sentence2")),
         ("mrpc",),
+        metrics=("accuracy", "f1"),
         label=("quality", "label"),
         written=("0", "1"),
         files=(
@@ -70,10 +75,17 @@ GLUE_TASKS = {
         ("not_duplicate", "duplicate"),
         (("question1",), ("question2",)),
         ("qqp",),
+        metrics=("accuracy", "f1"),
         label=("is_duplicate", "label"),
         written=("0", "1"),
     ),
-    "STS-B": GlueTask((SCORE,), _SENTENCES, ("sts-b", "stsb"), label=("score", "label")),
+    "STS-B": GlueTask(
+        (SCORE,),
+        _SENTENCES,
+        ("sts-b", "stsb"),
+        metrics=("pearson", "spearman"),
+        label=("score", "label"),
+    ),
     "MNLI": GlueTask(
         _INFERENCE,
         _PREMISE,
@@ -102,11 +114,13 @@ GLUE_TASKS = {
         _INFERENCE,
         _PREMISE,
         ("ax", "diagnostic"),
+        metrics=("matthews", "accuracy"),
         files=(("test", ("diagnostic-full.tsv", "AX.tsv", "ax.tsv", "diagnostic.tsv", "test.tsv")),),
         parquet=(("test", "test"),),
         asked_as="MNLI",
     ),
 }
-# The multitask model of the Perceiver IO paper has a query for each of these.
+# The multitask model of the Perceiver IO paper has a query for each of these, and its averages are over them.
+# WNLI is left out by the paper, AX is a diagnosis.
 MULTITASK = ("CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B")
 LARGEST_SCORE = 5.0

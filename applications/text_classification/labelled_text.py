@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
-from zorro_keras.applications.text_classification.row_files import bad_row, is_text, read_rows
+from zorro_keras.applications.pipelines.text_rows import TABLES, bad_row, is_text, kind_of_rows, read_rows
 from zorro_keras.applications.text_classification.scores import default_metrics
 from zorro_keras.applications.text_classification.text_sets import (
     SCORE,
@@ -24,7 +24,6 @@ from zorro_keras.applications.text_classification.text_sets import (
 )
 
 TASK = "text"
-_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SPLITS = {name: name for name in ("train", "val", "test")} | {
     "dev": "val",
     "valid": "val",
@@ -48,8 +47,8 @@ def read_labelled_text(
     Args:
         path: one of
             a folder of class folders with `.txt` files, which may stand under `train`, `val` and `test`;
-            a file `.csv`, `.tsv`, `.jsonl` or `.parquet` with the columns `text` and `label` (a class) or
-            `score` (a number), and optionally `text2` (for pairs) and `split`;
+            a file `.csv`, `.tsv` or `.jsonl`, with or without `.gz`, or `.parquet`, with columns `text` and
+            `label` (a class) or `score` (a number), and optionally `text2` (for pairs) and `split`;
             a folder of such files named after their splits.
         label_names: optional sequence of `text/label`, to read what a model was trained on.
         test_fraction: float in (0, 1). Share of the texts of each label that are held out as "test" where
@@ -72,6 +71,9 @@ def read_labelled_text(
     named = _named_labels(path, label_names, examples)
     if all(example.split is None for example in examples):
         examples = _dealt(examples, test_fraction)
+    for example in examples:
+        if example.split is None:
+            problems.append(bad_row(example.place, "a split must be there, as others have one", "bad_split"))
     sets = [_as_set(split, examples, named, problems) for split in ("train", "val", "test")]
     task = TextTask(TASK, named, default_metrics(TASK, len(named)))
     return TextData((task,), tuple(part for part in sets if len(part)), tuple(problems))
@@ -84,14 +86,17 @@ def _noted(example: _Example | SourceError, problems: list[SourceError]) -> bool
 
 
 def _examples(path: Path) -> Iterator[_Example | SourceError]:
-    if path.is_file() and path.suffix in _TABLES:
+    if path.is_file() and kind_of_rows(path.name) in TABLES:
         yield from _table(path, None)
     elif path.is_dir():
-        tables = [entry for entry in sorted(path.iterdir()) if entry.suffix in _TABLES]
+        tables = [entry for entry in sorted(path.iterdir()) if kind_of_rows(entry.name) in TABLES]
         for table in tables:
             yield from _table(table, _SPLITS.get(table.name.split(".")[0].split("-")[0].lower(), table.stem))
         if not tables:
             yield from _class_folders(path)
+        for file in sorted(path.glob("*/**/*.txt")) if tables else ():
+            place = file.relative_to(path).as_posix()
+            yield bad_row(place, "text files are not read beside tables: keep one of the two")
 
 
 def _class_folders(path: Path) -> Iterator[_Example | SourceError]:
@@ -99,7 +104,7 @@ def _class_folders(path: Path) -> Iterator[_Example | SourceError]:
         *folders, _ = file.relative_to(path).parts
         place = "/".join((*folders, file.name))
         split = _SPLITS.get(folders[0].lower()) if len(folders) == 2 else None
-        if len(folders) != 1 + (split is not None):
+        if len(folders) != 1 + (split is not None) or folders[-1].lower() in _SPLITS:
             yield bad_row(place, "the file does not lie directly in a class folder", "bad_label")
             continue
         text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
@@ -182,8 +187,8 @@ def _as_set(
 ) -> TextSet:
     chosen = [example for example in examples if example.split == split]
     labelled = [example for example in chosen if example.label is not None]
-    is_score, labels, kept = named == (SCORE,), [], []
-    for example in chosen:
+    is_score, labels, kept, numbers = named == (SCORE,), [], [], []
+    for number, example in enumerate(chosen):
         if labelled and example.label is None:
             problems.append(bad_row(example.place, "a label must be there, as others have one", "bad_label"))
         elif labelled and (isinstance(example.label, float) != is_score or not _fits(example.label, named)):
@@ -191,10 +196,11 @@ def _as_set(
             problems.append(bad_row(example.place, message, "bad_label"))
         else:
             kept.append(example)
+            numbers.append(number)
             labels.append(example.label if is_score or not labelled else named.index(example.label))
     array = np.asarray(labels, np.float32 if is_score else np.int32) if labelled else None
     texts, ids = tuple(example.texts for example in kept), tuple(example.place for example in kept)
-    return TextSet(TASK, TASK, split, texts, array, ids)
+    return TextSet(TASK, TASK, split, texts, array, ids, tuple(numbers), len(chosen))
 
 
 def _fits(label: str | float | None, named: tuple[str, ...]) -> bool:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import keras
 import numpy as np
 
-from zorro_keras.applications.pipelines.faults import CheckpointError
 from zorro_keras.applications.text_classification.classifier import TextClassifier
-from zorro_keras.applications.text_classification.config import Config
+from zorro_keras.applications.text_classification.config import Config, ModelConfig
 from zorro_keras.applications.text_classification.preprocessor import TextPreprocessor
 from zorro_keras.applications.text_classification.scores import default_metrics, task_scores
 from zorro_keras.applications.text_classification.text_sets import tasks_of
+from zorro_keras.applications.training.start_weights import StartReport, start_backbone
 from zorro_keras.layers import LearnedArray, OutputAdapter, PerceiverDecoder
 from zorro_keras.models import PerceiverIOBackbone
 
-STREAM = "text"
+# The last word of a layer's setting -> its key in the configuration.
+_KEYS = {field.name: f"model.{field.name}" for field in dataclasses.fields(ModelConfig)} | {
+    "activation": "model.semantics",
+    "length": "model.num_positions",
+    "vocabulary_size": "data.tokenizer",
+    "tokenizer": "data.tokenizer",
+}
 
 
 def build_model(config: Config, label_names: Sequence[str]) -> TextClassifier:
@@ -34,15 +39,8 @@ def build_model(config: Config, label_names: Sequence[str]) -> TextClassifier:
         model.semantics,
         length=model.num_positions,
         vocabulary_size=preprocessor.text_tokens.vocabulary_size,
-        embed_dim=model.embed_dim,
-        num_latents=model.num_latents,
-        latent_dim=model.latent_dim,
-        num_layers=model.num_layers,
-        num_heads=model.num_heads,
-        query_key_dim=model.query_key_dim,
-        dropout_rate=model.dropout_rate,
-        remat=model.remat,
         seed=config.training.seed,
+        **model.sizes(),
     )
     return TextClassifier(
         task_queries(language_model, tasks),
@@ -77,28 +75,24 @@ def task_queries(language_model: PerceiverIOBackbone, tasks: Sequence[str] | Map
     )
 
 
-def start_weights(model: TextClassifier, config: Config) -> None:
-    """Puts the input and encoder of `model.pretrained`, if there is one, into a model before its first step.
+def start_weights(model: TextClassifier, config: Config) -> StartReport | None:
+    """Starts a model from `model.pretrained`, before its first step; without that, does nothing.
+
+    Returns:
+        What was copied: input, encoder and decoder. Queries and heads start fresh.
 
     Raises:
-        CheckpointError: if it cannot be read, or its sizes are not those of the configuration.
+        CheckpointError: if it cannot be read, or was made with another tokenizer, sizes or activation.
     """
-    source = config.model.pretrained
-    if source is None:
-        return
-    pretrained = _language_model(source)
-    parts = {"encoder": (pretrained.encoder, model.backbone.encoder)}
-    parts["input"] = tuple(part.input_adapters.get(STREAM) for part in (pretrained, model.backbone))
-    for name, (theirs, ours) in parts.items():
-        shapes = [None if part is None else [tuple(w.shape) for w in part.weights] for part in (theirs, ours)]
-        if shapes[0] != shapes[1]:
-            raise CheckpointError(
-                f"The {name} of `model.pretrained` has other sizes than the configuration: "
-                f"{_difference(*shapes)}.",
-                path=source, stage="start_weights", reason="wrong_model",
-            )  # fmt: skip
-        for variable, value in zip(ours.weights, theirs.weights, strict=True):
-            variable.assign(keras.ops.convert_to_numpy(value))
+    if config.model.pretrained is None:
+        return None
+    return start_backbone(
+        model.backbone,
+        config.model.pretrained,
+        semantics=config.model.semantics,
+        preprocessing={"tokenizer": model.preprocessor.text_tokens.get_config()},
+        keys=_KEYS,
+    )
 
 
 def epoch_metrics(
@@ -119,27 +113,3 @@ def epoch_metrics(
         scores = task_scores(metrics, labels[task], answers, sample_weight[task])
         figures.update({f"{task}_{metric}": score for metric, score in scores.items()})
     return figures
-
-
-def _language_model(source: str) -> PerceiverIOBackbone:
-    if (Path(source) / "config.json").is_file() and (Path(source) / "metadata.json").is_file():
-        return PerceiverIOBackbone.from_preset(source)
-    from zorro_keras import weights
-
-    try:
-        return weights.load(source)
-    except weights.WeightsError as error:
-        raise CheckpointError(
-            "`model.pretrained` must be a preset of a masked language model, or published weights of one: "
-            f"{error}",
-            path=source, stage="start_weights", reason="bad_preset",
-        ) from error  # fmt: skip
-
-
-def _difference(theirs, ours) -> str:
-    if theirs is None:
-        return f"it has no input `{STREAM}`"
-    for place, (their, our) in enumerate(zip(theirs, ours, strict=False)):
-        if their != our:
-            return f"array {place} has the shape {their}, not {our}"
-    return f"it has {len(theirs)} arrays, not {len(ours)}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from zorro_keras import metrics
+from zorro_keras.applications.text_classification.glue_tasks import GLUE_TASKS, MULTITASK
 
 # Metric -> function of labels `(B,)`, answers `(B, K)` and weights `(B,)`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
@@ -18,27 +19,12 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
     "pearson": lambda y, answers, weight: metrics.pearson_correlation(y, answers[:, 0], weight),
     "spearman": lambda y, answers, weight: metrics.spearman_correlation(y, answers[:, 0], weight),
 }
-# The first figure of each is the one that counts in the average. GLUE, Wang et al., ICLR 2019, Table 1.
-GLUE_METRICS: Mapping[str, tuple[str, ...]] = {
-    "CoLA": ("matthews", "accuracy"),
-    "SST-2": ("accuracy",),
-    "MRPC": ("accuracy", "f1"),
-    "QQP": ("accuracy", "f1"),
-    "STS-B": ("pearson", "spearman"),
-    "MNLI": ("accuracy",),
-    "QNLI": ("accuracy",),
-    "RTE": ("accuracy",),
-    "WNLI": ("accuracy",),
-    "AX": ("matthews", "accuracy"),
-}
-# WNLI is left out by the paper, AX is a diagnosis.
-AVERAGED = ("CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B")
 
 
 def default_metrics(task: str, num_outputs: int) -> tuple[str, ...]:
     """The figures of a task: GLUE's own; else by the kind of its output."""
-    if task in GLUE_METRICS:
-        return GLUE_METRICS[task]
+    if task in GLUE_TASKS:
+        return GLUE_TASKS[task].metrics
     return ("pearson", "spearman") if num_outputs == 1 else ("accuracy", "macro_f1")
 
 
@@ -74,9 +60,10 @@ def glue_average(scores: Mapping[str, Mapping[str, float]]) -> float | None:
     by_task: dict[str, list[float]] = {}
     for name, figures in scores.items():
         task = name.split(" ")[0]
-        if task in AVERAGED and GLUE_METRICS[task][0] in figures:
-            by_task.setdefault(task, []).append(figures[GLUE_METRICS[task][0]])
-    if set(by_task) != set(AVERAGED) or len(by_task["MNLI"]) != 2:
+        first = default_metrics(task, 0)[0]
+        if task in MULTITASK and first in figures:
+            by_task.setdefault(task, []).append(figures[first])
+    if set(by_task) != set(MULTITASK) or len(by_task["MNLI"]) != 2:
         return None
     average = float(np.mean([np.mean(values) for values in by_task.values()]))
     return average if math.isfinite(average) else None

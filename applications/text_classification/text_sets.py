@@ -50,6 +50,8 @@ class TextSet:
         texts: tuple of tuples of 1 or 2 str.
         labels: int32 or float32 `(N,)`; `None` where the source has none.
         ids: tuple of str, where each was found.
+        numbers: tuple of int, of each among the rows of its source, those left out included.
+        num_rows: int. Rows of the source.
     """
 
     task: str
@@ -58,6 +60,8 @@ class TextSet:
     texts: tuple[tuple[str, ...], ...]
     labels: np.ndarray | None
     ids: tuple[str, ...]
+    numbers: tuple[int, ...]
+    num_rows: int
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -33,7 +33,8 @@ class TrainingConfig:
         warmup_steps: optional int >= 0. Steps spent warming up, in place of `warmup_fraction`.
         flat_fraction: float in [0, 1). Share of all steps at the peak after that, before the cosine; both
             shares must leave some.
-        weight_decay: float >= 0. Decoupled from the gradient's moments, on kernels only.
+        weight_decay: float >= 0. Decoupled from the gradient's moments; AdamW's on kernels, LAMB's on all
+            but biases and norms.
         clip_norm: optional float > 0. Largest global gradient norm.
         ema_momentum: optional float in (0, 1). Keeps averaged weights; they are validated and saved.
         label_smoothing: float in [0, 1).
@@ -66,28 +67,37 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "steps_per_execution", "validate_every_epochs"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
-        self._check(
-            "steps_per_epoch", self.steps_per_epoch is None or self.steps_per_epoch >= 1, "at least 1"
-        )
-        self._check("learning_rate", 0 < self.learning_rate < math.inf, "positive")
-        self._check("warmup_fraction", 0 <= self.warmup_fraction < 1, "within [0, 1)")
-        self._check("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0, "at least 0 or None")
-        self._check(
-            "flat_fraction",
-            0 <= self.flat_fraction < 1 - self.warmup_fraction,
-            "within [0, 1 - warmup_fraction)",
-        )
-        self._check("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0")
-        self._check("clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive or None")
-        self._check("ema_momentum", self.ema_momentum is None or 0 < self.ema_momentum < 1, "within (0, 1)")
-        self._check("label_smoothing", 0 <= self.label_smoothing < 1, "within [0, 1)")
-        self._check("seed", 0 <= self.seed < 2**31, "within [0, 2**31)")
+        for name, holds, expected in (
+            *((name, getattr(self, name) >= 1, "at least 1") for name in _COUNTS),
+            ("steps_per_epoch", self.steps_per_epoch is None or self.steps_per_epoch >= 1, "at least 1"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "positive"),
+            ("warmup_fraction", 0 <= self.warmup_fraction < 1, "within [0, 1)"),
+            ("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0, "at least 0 or None"),
+            (
+                "flat_fraction",
+                0 <= self.flat_fraction < 1 - self.warmup_fraction,
+                "within [0, 1 - warmup_fraction)",
+            ),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
+            ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive or None"),
+            ("ema_momentum", self.ema_momentum is None or 0 < self.ema_momentum < 1, "within (0, 1)"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "within [0, 1)"),
+            ("seed", 0 <= self.seed < 2**31, "within [0, 2**31)"),
+        ):
+            check(name, holds, expected, getattr(self, name))
 
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise _bad_value(f"`{name}` must be {expected}. Received: {name}={getattr(self, name)}")
+
+_COUNTS = ("epochs", "batch_size", "steps_per_execution", "validate_every_epochs")
+
+
+def check(name: str, holds: bool, expected: str, value: object) -> None:
+    """Refuses the value of a field that does not hold.
+
+    Raises:
+        ConfigError: unless `holds`, naming the field, what it must be, and what it was.
+    """
+    if not holds:
+        raise _bad_value(f"`{name}` must be {expected}. Received: {name}={value!r}")
 
 
 def apply_overrides(config: T, assignments: Sequence[str]) -> T:

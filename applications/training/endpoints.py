@@ -1,13 +1,41 @@
-"""The entry points of an exported classifier: what each one takes, and what it computes."""
+"""The entry points of an exported model: what each takes, what it computes, and how to check it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import keras
+
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.models import PerceiverIOBackbone
+
+Tensors = dict[str, Any]
+# Examples in a comparison: `real` inputs have as many as random ones, or would be compiled again.
+PARITY_BATCH = 3
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One input of an endpoint.
+
+    Attributes:
+        shape: tuple of int or str. A str names an open axis; arguments of one endpoint that name the same
+            axis have the same size there. The first axis of most is "batch".
+        dtype: str, such as "float32".
+        below: optional int. Of ints: all lie in [0, below).
+    """
+
+    shape: tuple[int | str, ...]
+    dtype: str = "float32"
+    below: int | None = None
+
+    @property
+    def open_shape(self) -> tuple[int | None, ...]:
+        """The shape with `None` for open axes."""
+        return tuple(size if isinstance(size, int) else None for size in self.shape)
 
 
 @dataclass(frozen=True)
@@ -16,80 +44,73 @@ class Endpoint:
 
     Attributes:
         name: str, such as `serve_audio_video`.
-        kind: "serve" takes what the model reads and answers with probabilities and logits; "raw" does so from
-            waveforms and pixels; "embed" answers with the features of the backbone.
-        inputs: dict of stream to `keras.InputSpec`, the batch axis open. A stream that is not here cannot
-            reach the answer: the endpoint has no input for it.
+        kind: str. What it answers with, told to clients: "serve" (logits and probabilities), "raw" (the same
+            from raw media), "embed" (features), "encode" (latents), "decode" (what latents answer).
+        inputs: dict of name to `Argument`. What is not here cannot reach the answer.
+        answer: function of a dict of tensors, as `inputs` says, to a dict of tensors, in Keras; `None` where
+            it `serves` another endpoint, which answers.
+        ask: optional function of a dict of arrays: what users of the model in this process are told. By
+            default a compiled call of `answer`.
+        preprocess: optional function, in TensorFlow on every backend, from `inputs` to those of `serves`.
+        serves: optional str. Name of the endpoint that answers what `preprocess` makes.
+        real: optional function that returns real inputs of a batch, to compare beside random ones.
+        points_into: dict of an output of indices to the output whose last axis they point into. Near ties
+            may fall either way, so they are compared by what they point at.
+        limits: dict of an open axis to the most it may be.
     """
 
     name: str
-    kind: Literal["serve", "raw", "embed"]
-    inputs: Mapping[str, keras.InputSpec]
+    kind: str
+    inputs: Mapping[str, Argument]
+    answer: Callable[[Tensors], Tensors] | None = None
+    ask: Callable[[Tensors], Mapping[str, Any]] | None = None
+    preprocess: Callable[[Tensors], Tensors] | None = None
+    serves: str | None = None
+    real: Callable[[], Tensors] | None = None
+    points_into: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
-def endpoints_of(task: keras.Model) -> list[Endpoint]:
-    """Returns the endpoints of a classifier, the one with all its streams first.
+def endpoints_of(model: keras.Model) -> list[Endpoint]:
+    """Returns what a model serves: what it declares by `export_endpoints`, or what every Perceiver IO can.
 
-    There is a `serve_*` and an `embed_*` for every subset of the streams. Where the preprocessor knows the
-    clip, `serve_raw` takes raw streams, and `serve_raw_*` some of them.
+    Args:
+        model: a task, or a `PerceiverIOBackbone`.
+
+    Raises:
+        ConfigError: if nothing says what the model serves.
     """
-    model_specs = {
-        name: keras.InputSpec(shape=(None, *stream.shape), dtype=stream.dtype, name=name)
-        for name, stream in task.backbone.streams.items()
-    }
-    raw_specs = raw_inputs(task, model_specs)
-    endpoints = []
-    for subset in reversed(subsets_of(model_specs)):
-        chosen, suffix = {name: model_specs[name] for name in subset}, "_".join(subset)
-        endpoints.append(Endpoint(f"serve_{suffix}", "serve", chosen))
-        endpoints.append(Endpoint(f"embed_{suffix}", "embed", chosen))
-        if raw_specs:
-            name = "serve_raw" if len(subset) == len(model_specs) else f"serve_raw_{suffix}"
-            endpoints.append(Endpoint(name, "raw", {stream: raw_specs[stream] for stream in subset}))
-    return endpoints
+    if hasattr(model, "export_endpoints"):
+        return model.export_endpoints()
+    if isinstance(getattr(model, "backbone", model), PerceiverIOBackbone):
+        from zorro_keras.applications.training.perceiver_endpoints import perceiver_endpoints
+
+        return perceiver_endpoints(model)
+    raise ConfigError(
+        "A model must say what it serves: a method `export_endpoints` that returns a list of `Endpoint`. "
+        f"Received: {type(model).__name__}",
+        stage="export", reason="bad_value",
+    )  # fmt: skip
 
 
-def raw_inputs(task: keras.Model, model_specs: Mapping[str, keras.InputSpec]) -> dict[str, keras.InputSpec]:
-    """Returns what the preprocessor takes, by stream: empty if it does not say which clip it expects."""
-    clip = getattr(task.preprocessor, "geometry", None)
-    if clip is None:
-        return {}
-    raw = {
-        "audio": keras.InputSpec(shape=(None, clip.num_samples), dtype="float32", name="audio"),
-        "video": keras.InputSpec(
-            shape=(None, clip.num_frames, clip.height_px, clip.width_px, 3), dtype="uint8", name="video"
-        ),
-    }
-    return {name: raw.get(name, spec) for name, spec in model_specs.items()}
-
-
-def subsets_of(streams: Mapping[str, Any] | tuple[str, ...]) -> list[tuple[str, ...]]:
+def subsets_of(streams: Iterable[str]) -> list[tuple[str, ...]]:
     """Returns every non-empty subset of the streams, the small ones first, each in the streams' order."""
     names = tuple(streams)
     return [subset for size in range(1, len(names) + 1) for subset in combinations(names, size)]
 
 
-def answer_of(task: keras.Model, kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Returns the function of preprocessed streams that "serve" or "embed" endpoints run.
-
-    "serve" gives `<head>_logits` and `<head>_probabilities`, float32 `(B, K)`; "embed" gives the backbone's
-    outputs by name, `(B, D)`.
-    """
-
-    def embed(inputs):
-        return task.backbone(inputs, training=False)
-
-    def serve(inputs):
-        return with_probabilities(task(inputs, training=False), multi_label=task.multi_label)
-
-    return {"embed": embed, "serve": serve}[kind]
-
-
 def with_probabilities(logits: Mapping[str, Any], *, multi_label: bool) -> dict[str, Any]:
-    """Returns `<head>_logits` and `<head>_probabilities` for a dict of head to logits `(B, K)`."""
+    """Returns `<head>_logits` and `<head>_probabilities` for a dict of head to logits `(..., K)`.
+
+    What has K = 1 and is no label among several is a number: it is returned as `<head>_value`.
+    """
     to_probabilities = keras.ops.sigmoid if multi_label else keras.ops.softmax
     answers = {}
     for head, values in logits.items():
+        values = keras.ops.cast(values, "float32")
+        if values.shape[-1] == 1 and not multi_label:
+            answers[f"{head}_value"] = values
+            continue
         answers[f"{head}_logits"] = values
         answers[f"{head}_probabilities"] = to_probabilities(values)
     return answers

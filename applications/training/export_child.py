@@ -9,9 +9,9 @@ from zorro_keras.applications.training.saved_model import write_saved_model
 
 
 def main(preset: str, out: str, module: str, name: str) -> None:
-    """Writes the task of a preset, an instance of class `name` of `module`, to the folder `out`."""
-    task = getattr(importlib.import_module(module), name).from_preset(preset)
-    write_saved_model(task, out)
+    """Writes the model of a preset, an instance of class `name` of `module`, to the folder `out`."""
+    model = getattr(importlib.import_module(module), name).from_preset(preset)
+    write_saved_model(model, out)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -157,7 +160,9 @@ class _Session:
             metrics = found.state.get("metrics")
             console.print(f"Going on after epoch {found.epoch} of {training.epochs} ({found.path.name}).")
         elif hasattr(module, "start_weights"):
-            module.start_weights(model, config)
+            started = module.start_weights(model, config)
+            if started is not None:
+                console.print(str(started))
         folder.rewrite_log(history)
         return cls(task, config, data, folder, console, model, steps, first_step, history, metrics)
 
@@ -213,13 +218,11 @@ class _Session:
 
     def _datasets(self, first_step: int) -> tuple[Any, Any]:
         module, training = task_module(self.task, "data"), self.config.training
-        preprocessor, faults_path = self.model.preprocessor, self.folder.faults_file
+        given = (self.data, self.config, self.model.preprocessor)
         train_dataset = module.training_dataset(
-            self.data, self.config, preprocessor, start_step=first_step, faults_path=faults_path
+            *given, start_step=first_step, **self._faults(module.training_dataset)
         )
-        test_dataset, _ = module.evaluation_dataset(
-            self.data, self.config, preprocessor, faults_path=faults_path
-        )
+        test_dataset, _ = module.evaluation_dataset(*given, **self._faults(module.evaluation_dataset))
         names = label_names_of(self.data)
         if not names:
             return train_dataset, test_dataset
@@ -227,6 +230,11 @@ class _Session:
             with_checked_labels(train_dataset, len(names), smoothing=training.label_smoothing),
             with_checked_labels(test_dataset, len(names)),
         )
+
+    def _faults(self, dataset: Callable[..., Any]) -> dict[str, Path]:
+        """Where faults are written down, for those data that meet them while they are read."""
+        takes = "faults_path" in inspect.signature(dataset).parameters
+        return {"faults_path": self.folder.faults_file} if takes else {}
 
 
 def _read_errors(data: Any) -> AbstractContextManager[None]:

@@ -20,30 +20,20 @@ class GuardedLamb(GuardedAdamW):
         r = m / (sqrt(v) + epsilon) + weight_decay * x
         x = x - learning_rate * |x| / |r| * r
 
-    The ratio is 1 where |x| or |r| is 0. Arrays excluded from the adaptation take a plain AdamW step.
+    The ratio is 1 where |x| or |r| is 0. Every array is adapted, those without decay, such as biases, too.
 
     Args:
         epsilon: float. Added to the root of the second moment.
         **kwargs: the arguments of `GuardedAdamW`.
 
     Reference:
-        You et al., arXiv 1904.00962, Algorithm 2 with the identity for phi. Excluding arrays is not in the
-        paper; its published implementation does so for biases and norms.
+        You et al., arXiv 1904.00962, Algorithm 2 with the identity for phi. The authors' TensorFlow code
+        leaves biases and norms out of the adaptation; the code of the Perceiver papers, whose recipes ask for
+        LAMB, does not (google-deepmind/deepmind-research, perceiver/train/utils.py), nor does the algorithm.
     """
 
     def __init__(self, *args: Any, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(*args, epsilon=epsilon, **kwargs)
-        self._unadapted: set[int] = set()
-
-    def exclude_from_adaptation(self, variables: Sequence[keras.Variable]) -> None:
-        """Makes `variables` take steps that do not depend on their length.
-
-        Raises:
-            ValueError: if the optimizer is built already.
-        """
-        if self.built:
-            raise ValueError("`exclude_from_adaptation` must be called before the optimizer is built.")
-        self._unadapted = {id(variable) for variable in variables}
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Takes one step for one array."""
@@ -61,8 +51,7 @@ class GuardedLamb(GuardedAdamW):
         update = mean / (ops.sqrt(square) + self.epsilon)
         if self.weight_decay and self._use_weight_decay(variable):
             update = update + self.weight_decay * value
-        if id(self._trainable_variables[index]) not in self._unadapted:
-            update = update * _trust_ratio(value, update)
+        update = update * _trust_ratio(value, update)
         self.assign_sub(variable, ops.cast(rate * update, variable.dtype))
 
     def _moved(self, moment: keras.Variable, target: Any, beta: float) -> Any:

@@ -129,18 +129,27 @@ def build_optimizer(model: keras.Model, config: TrainingConfig, total_steps: int
         use_ema=config.ema_momentum is not None,
         ema_momentum=config.ema_momentum if config.ema_momentum is not None else 0.99,
     )
+    decays = lamb_decays if config.optimizer == "lamb" else adamw_decays
     undecayed = [variable for variable in model.trainable_variables if not decays(variable)]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
-    if isinstance(optimizer, GuardedLamb):
-        biases = [variable for variable in model.trainable_variables if len(variable.shape) < 2]
-        optimizer.exclude_from_adaptation(biases)
     optimizer.build(model.trainable_variables)
     return optimizer
 
 
-def decays(variable: keras.Variable) -> bool:
-    """Whether weight decay applies: to kernels; not to biases, norms, positions, embeddings or queries."""
+def adamw_decays(variable: keras.Variable) -> bool:
+    """Whether AdamW's decay applies: to kernels; not to biases, norms, positions, embeddings or queries."""
     return "kernel" in variable.name and len(variable.shape) >= 2
+
+
+def lamb_decays(variable: keras.Variable) -> bool:
+    """Whether LAMB's decay applies: to all but biases and norms, which are the arrays of one axis.
+
+    Tables of positions, embeddings, latents and queries decay, as in the recipes of the Perceiver papers.
+
+    Reference:
+        google-deepmind/deepmind-research, perceiver/train/utils.py.
+    """
+    return len(variable.shape) >= 2
 
 
 def learning_rate_schedule(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,44 +12,42 @@ import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.pipelines.faults import TrainingError
-from zorro_keras.applications.pipelines.generated_clips import plan_clips, write_clip
-from zorro_keras.applications.pipelines.geometry import ClipGeometry
-from zorro_keras.applications.pipelines.media import decode_window
-from zorro_keras.applications.training.endpoints import Endpoint, endpoints_of, with_probabilities
+from zorro_keras.applications.training.endpoints import PARITY_BATCH, Argument, Endpoint, endpoints_of
 
 Arrays = dict[str, np.ndarray]
-_BATCH = 3  # random and real alike: another size would be compiled again
+# Other open axes; a prime, so that no other axis is as long by chance.
+_LENGTH = 11
 
 
 def parity_report(
-    task: keras.Model, saved_model: str | os.PathLike[str], *, tolerance: float
+    model: keras.Model, saved_model: str | os.PathLike[str], *, tolerance: float
 ) -> dict[str, Any]:
-    """Runs every endpoint and the model on random inputs and on real clips.
+    """Runs every endpoint and the model on random inputs and, where the endpoint has some, on real ones.
 
     Args:
-        task: the model that was exported.
+        model: the model that was exported.
         saved_model: folder of the SavedModel.
         tolerance: float. The largest difference allowed, as a share of the largest value of an output (of 1
             for smaller ones).
 
     Returns:
-        Dict with `tolerance`, `worst`, and `endpoints`: for each the `random` and, where the model reads
-        sound or picture, `real` differences: `max_abs` and `max_relative`.
+        Dict with `tolerance`, `worst`, and `endpoints`: for each the `random` and perhaps `real`
+        differences: `max_abs` and `max_relative`.
 
     Raises:
         TrainingError: if an endpoint differs by more than the tolerance, or is not finite.
     """
     loaded = tf.saved_model.load(str(saved_model))
     rng = np.random.default_rng(0)
-    clips = _real_clips(task)
     report: dict[str, Any] = {"tolerance": tolerance, "endpoints": {}}
-    for endpoint in endpoints_of(task):
-        inputs = {"random": _random(task, endpoint, rng)}
-        if clips:
-            inputs["real"] = _from_clips(task, endpoint, clips)
+    for endpoint in endpoints_of(model):
+        inputs = {"random": _random(endpoint, rng)}
+        if endpoint.real is not None:
+            inputs["real"] = endpoint.real()
+        ask = endpoint.ask or _compiled(model, endpoint.answer)
         with _whole_float32():
             report["endpoints"][endpoint.name] = {
-                kind: _differences(_answer(task, endpoint, arrays), getattr(loaded, endpoint.name)(arrays))
+                kind: differences(ask(arrays), getattr(loaded, endpoint.name)(arrays), endpoint.points_into)
                 for kind, arrays in inputs.items()
             }
     by_size = {
@@ -71,6 +67,56 @@ def parity_report(
     return report
 
 
+def differences(
+    expected: Mapping[str, Any], received: Mapping[str, Any], points_into: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """Largest absolute difference over all outputs, and the largest as a share of an output's scale.
+
+    Args:
+        expected, received: dicts of output to array or tensor. One that is missing, or a value that is not
+            finite, counts as infinitely far.
+        points_into: as of an `Endpoint`.
+
+    Returns:
+        Dict with `max_abs` and `max_relative`.
+    """
+    if set(expected) != set(received):
+        return {"max_abs": float("inf"), "max_relative": float("inf")}
+    sides = [_pointed_at(side, points_into or {}) for side in (expected, received)]
+    largest = {"max_abs": 0.0, "max_relative": 0.0}
+    for name, values in sides[0].items():
+        difference = np.abs(values - sides[1][name]).max()
+        difference = float(difference) if np.isfinite(difference) else float("inf")
+        scale = max(float(np.abs(values).max()), 1.0)
+        largest["max_abs"] = max(largest["max_abs"], difference)
+        largest["max_relative"] = max(largest["max_relative"], difference / scale)
+    return largest
+
+
+def _pointed_at(outputs: Mapping[str, Any], points_into: Mapping[str, str]) -> Arrays:
+    """The outputs as numpy arrays, indices replaced by the values that they point at."""
+    arrays = {name: np.asarray(keras.ops.convert_to_numpy(values)) for name, values in outputs.items()}
+    for name, target in points_into.items():
+        arrays[name] = np.take_along_axis(arrays[target], arrays[name], axis=-1)
+    return arrays
+
+
+class _Asked(keras.Model):
+    """A function of a model as a model, so that it runs compiled, as `predict` does."""
+
+    def __init__(self, model: keras.Model, answer: Callable[[Any], Any]) -> None:
+        super().__init__(name="asked")  # TensorFlow takes no name that begins with an underscore
+        self.model, self.answer = model, answer
+        self.built = True
+
+    def call(self, inputs):
+        return self.answer(inputs)
+
+
+def _compiled(model: keras.Model, answer: Callable[[Any], Any]) -> Callable[[Arrays], Mapping[str, Any]]:
+    return _Asked(model, answer).predict_on_batch
+
+
 @contextmanager
 def _whole_float32() -> Iterator[None]:
     """Keeps accelerators from rounding the factors of float32 products: the two sides would differ by it."""
@@ -88,69 +134,25 @@ def _whole_float32() -> Iterator[None]:
         tf.config.experimental.enable_tensor_float_32_execution(rounds)
 
 
-def _answer(task: keras.Model, endpoint: Endpoint, arrays: Arrays) -> Mapping[str, Any]:
-    """What the model in this process says, by the way its users take: `predict`."""
-    if endpoint.kind == "embed":
-        return keras.Model.predict_on_batch(task.backbone, arrays)
-    if endpoint.kind == "raw":
-        logits = task.predict(arrays, verbose=0)
-    else:
-        logits = keras.Model.predict_on_batch(task, arrays)
-    return with_probabilities(logits, multi_label=task.multi_label)
+def _random(endpoint: Endpoint, rng: np.random.Generator) -> Arrays:
+    sizes = {
+        axis: min(_LENGTH, endpoint.limits.get(axis, _LENGTH))
+        for argument in endpoint.inputs.values()
+        for axis in argument.shape
+        if isinstance(axis, str)
+    }
+    sizes["batch"] = PARITY_BATCH
+    return {
+        name: _draw(rng, argument, tuple(sizes.get(axis, axis) for axis in argument.shape))
+        for name, argument in endpoint.inputs.items()
+    }
 
 
-def _differences(expected: Mapping[str, Any], received: Mapping[str, Any]) -> dict[str, float]:
-    """Largest absolute difference over all outputs, and the largest as a share of an output's scale.
-
-    An output that is missing, or a value that is not finite, counts as infinitely far.
-    """
-    if set(expected) != set(received):
-        return {"max_abs": float("inf"), "max_relative": float("inf")}
-    largest = {"max_abs": 0.0, "max_relative": 0.0}
-    for name, values in expected.items():
-        values = keras.ops.convert_to_numpy(values)
-        difference = np.abs(values - np.asarray(received[name])).max()
-        difference = float(difference) if np.isfinite(difference) else float("inf")
-        scale = max(float(np.abs(values).max()), 1.0)
-        largest["max_abs"] = max(largest["max_abs"], difference)
-        largest["max_relative"] = max(largest["max_relative"], difference / scale)
-    return largest
-
-
-def _random(task: keras.Model, endpoint: Endpoint, rng: np.random.Generator) -> Arrays:
-    arrays = {}
-    for name, spec in endpoint.inputs.items():
-        shape, dtype = (_BATCH, *spec.shape[1:]), str(spec.dtype)
-        if dtype == "uint8":
-            arrays[name] = rng.integers(0, 256, shape, np.uint8)
-        elif dtype.startswith("int"):
-            arrays[name] = rng.integers(0, task.backbone.streams[name].vocabulary_size, shape).astype(dtype)
-        elif endpoint.kind == "raw":
-            arrays[name] = rng.uniform(-1.0, 1.0, shape).astype(dtype)
-        else:
-            arrays[name] = rng.normal(size=shape).astype(dtype)
-    return arrays
-
-
-def _real_clips(task: keras.Model) -> Arrays:
-    """Returns sound and picture of decoded clips, if the model reads these streams and no others."""
-    clip: ClipGeometry | None = getattr(task.preprocessor, "geometry", None)
-    streams: Sequence[str] = list(task.backbone.streams)
-    if clip is None or not set(streams) <= {"audio", "video"}:
-        return {}
-    plans = [plan for plan in plan_clips("test", 32, 0) if plan.visible and plan.audible][:_BATCH]
-    windows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for plan in plans:
-            path = Path(folder) / plan.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_clip(folder, plan)
-            windows.append(decode_window(path, clip, streams=tuple(streams)))
-    return {name: np.stack([getattr(window, name) for window in windows]) for name in streams}
-
-
-def _from_clips(task: keras.Model, endpoint: Endpoint, clips: Arrays) -> Arrays:
-    arrays = {name: clips[name] for name in endpoint.inputs}
-    if endpoint.kind == "raw":
-        return arrays
-    return {name: keras.ops.convert_to_numpy(values) for name, values in task.preprocessor(arrays).items()}
+def _draw(rng: np.random.Generator, argument: Argument, shape: tuple[int, ...]) -> np.ndarray:
+    if argument.dtype == "bool":
+        return rng.random(shape) < 0.8
+    if argument.dtype == "uint8":
+        return rng.integers(0, 256, shape, np.uint8)
+    if argument.dtype.startswith("int"):
+        return rng.integers(0, argument.below, shape).astype(argument.dtype)
+    return rng.normal(size=shape).astype(argument.dtype)

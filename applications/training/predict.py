@@ -6,14 +6,17 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from zorro_keras.applications.pipelines.media import decode_window, probe
+from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
 from zorro_keras.applications.training.run import open_run
+from zorro_keras.applications.training.task import task_of_preset
 from zorro_keras.applications.training.timeline import timeline
 from zorro_keras.applications.training.window_classifier import WindowClassifier, streams_of_file
 
@@ -21,7 +24,7 @@ __all__ = ["predict_file", "timeline"]
 
 
 def predict_file(
-    run_dir: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
     streams: Sequence[str] | None = None,
@@ -30,11 +33,11 @@ def predict_file(
 ) -> dict[str, list[dict[str, Any]]]:
     """Answers one clip and shows the top classes of each head.
 
-    The clip is seen through the windows that evaluation uses: the centre, or several spaced evenly, their
-    logits averaged.
+    The clip is seen through the windows that the run's evaluation uses: the centre, or several spaced evenly,
+    their logits averaged. A preset looks at the centre.
 
     Args:
-        run_dir: folder of the run.
+        folder: of a run, or of a preset.
         path: video or sound file.
         streams: optional names of the streams to look at. By default all that the file and the model have.
         top: int >= 1. Classes per head.
@@ -49,8 +52,7 @@ def predict_file(
     """
     if top < 1:
         raise ValueError(f"`top` must be positive. Received: top={top}")
-    run = open_run(run_dir)
-    task, num_windows = run.task, run.config.data.test_clips
+    task, num_windows = _opened(folder)
     info = probe(path)
     classifier = WindowClassifier(task, streams_of_file(task, info, streams), num_windows)
     spare_seconds = max(info.duration_seconds - classifier.geometry.seconds, 0.0)
@@ -65,9 +67,17 @@ def predict_file(
         logits = logits[~np.isnan(logits).any(axis=1)]  # windows without the head's stream
         if len(logits):
             answers[head] = to_probabilities(logits.mean(axis=0), multi_label=task.multi_label)
-    top_classes = {head: _top(answer, run.label_names, top) for head, answer in answers.items()}
+    top_classes = {head: _top(answer, task.preprocessor.label_names, top) for head, answer in answers.items()}
     (console or Console(stderr=True)).print(_table(path, classifier.streams, top_classes))
     return top_classes
+
+
+def _opened(folder: str | os.PathLike[str]) -> tuple[keras.Model, int]:
+    """The model, and how many windows of a clip it is to look at."""
+    if task_of_preset(folder) is not None:
+        return open_model(folder), 1
+    run = open_run(folder)
+    return run.task, run.config.data.test_clips
 
 
 def _top(probabilities: np.ndarray, label_names: Sequence[str], top: int) -> list[dict[str, Any]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,9 +12,9 @@ from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.host_errors import host_errors
 from zorro_keras.applications.training.endpoints import subsets_of
 from zorro_keras.applications.training.modality_figures import modality_figures
+from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.report_page import report_page
 from zorro_keras.applications.training.run import Run, open_run
-from zorro_keras.applications.training.run_folder import write_atomically
 from zorro_keras.applications.training.subset_scores import Subset, SubsetScores, score_subsets
 from zorro_keras.applications.training.task import task_module
 
@@ -63,17 +61,8 @@ def evaluate_run(
         "unusable_clips": list(scores.unusable_ids),
         **modality_figures(scores, run.label_names, multi_label=run.task.multi_label),
     }
-    folder = Path(run.folder.report if out is None else out)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, numbers = folder / "report.html", folder / "report.json"
-    write_atomically(page, report_page(report))
-    write_atomically(numbers, json.dumps(report, indent=2, allow_nan=False) + "\n")
-    return {
-        "html": str(page),
-        "json": str(numbers),
-        "num_clips": report["num_clips"],
-        "scores": report["scores"],
-    }
+    files = write_report(run.folder.report if out is None else out, report, report_page(report))
+    return {**files, "num_clips": report["num_clips"], "scores": report["scores"]}
 
 
 def _checked(run: Run, subsets: Sequence[Subset] | None) -> list[Subset]:

@@ -64,7 +64,7 @@ class RunFolder:
             ConfigError: if the folder holds no run, or the file is damaged.
         """
         try:
-            return json.loads(self.config_file.read_text(encoding="utf-8"))
+            values = json.loads(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(
                 "This folder holds no run: it has no config.json.",
@@ -77,6 +77,14 @@ class RunFolder:
                 stage="open_run",
                 reason="bad_value",
             ) from error
+        if not isinstance(values, dict) or "task" not in values:
+            raise ConfigError(
+                "This folder holds no run: its config.json names no task.",
+                path=self.path, stage="open_run", reason="bad_value",
+                advice="Give the folder that `zorro-keras train` wrote. A preset can be asked and exported, "
+                "not evaluated.",
+            )  # fmt: skip
+        return values
 
     def write_config(self, values: Mapping[str, Any]) -> None:
         """Writes `config.json` in one piece."""

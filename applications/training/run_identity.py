@@ -10,8 +10,9 @@ import keras
 from rich.console import Console
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
-from zorro_keras.applications.training.config import differences, to_json
+from zorro_keras.applications.training.config import differences, from_json, to_json
 from zorro_keras.applications.training.run_folder import RunFolder
+from zorro_keras.applications.training.task import task_module
 
 # What may differ when a run goes on: it changes the speed, not the numbers.
 SPEED_ONLY = ("config.data.num_workers", "config.data.deadline_seconds", "config.data.max_worker_bytes")
@@ -33,6 +34,8 @@ def identity(task: str, config: Any, data: Any) -> dict[str, Any]:
 def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Console) -> None:
     """Writes `config.json` of a new run, or checks that the run in the folder is this one.
 
+    A setting that the run does not know, because it is newer, counts as its default.
+
     Args:
         folder: the run.
         mine: what `identity` says of the run asked for.
@@ -51,7 +54,7 @@ def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Con
             "The folder already holds a run; choose another folder or go on with this one.",
             path=folder.path, stage="open_run", reason="bad_value",
         )  # fmt: skip
-    theirs = folder.read_config()
+    theirs = _with_defaults(folder.read_config(), mine["task"])
     lines = differences(theirs, mine)
     for line in lines:
         if line.startswith("versions."):
@@ -69,6 +72,15 @@ def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Con
             path=folder.path, stage="open_run", reason="bad_value",
             advice="Use the settings of the run, or a new folder.",
         )  # fmt: skip
+
+
+def _with_defaults(theirs: dict[str, Any], task: str) -> dict[str, Any]:
+    """What a run's `config.json` says, with the defaults of settings that are newer than the run."""
+    try:
+        config = from_json(task_module(task, "config").Config, theirs["config"])
+    except (ConfigError, KeyError, TypeError):  # of another task or version: the comparison says how
+        return theirs
+    return {**theirs, "config": to_json(config)}
 
 
 def _version(package: str) -> str | None:

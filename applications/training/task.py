@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,13 +24,14 @@ TASKS = (
 
 
 def task_module(task: str, part: str) -> ModuleType:
-    """The module `config`, `data` or `model` of a task.
+    """The module `config`, `data`, `model` or `commands` of a task.
 
-    A task is a package with three modules. `config` holds the frozen dataclass `Config`, with a field
-    `training`, and `CONFIGS` by name. `data` holds `open_data(path, config)`, `training_dataset(data,
-    config, preprocessor, *, start_step, faults_path)` and `evaluation_dataset(data, config, preprocessor, *,
-    faults_path)`. `model` holds `build_model(config, label_names)` and may hold `epoch_metrics(predictions,
-    y, sample_weight)`, and `start_weights(model, config)`, which a new run begins with.
+    A task is a package with four modules. `config` holds the frozen dataclass `Config`, with a field
+    `training`, and `CONFIGS` by name. `data` holds `open_data(path, config)`, `training_dataset(data, config,
+    preprocessor, *, start_step)` and `evaluation_dataset(data, config, preprocessor)`; data that meet faults
+    while they are read take a `faults_path`, too. `model` holds `build_model(config, label_names)` and may
+    hold `epoch_metrics(predictions, y, sample_weight)`, and `start_weights(model, config)`, which a new run
+    begins with. `commands` is what `commands_of` says.
 
     Raises:
         ConfigError: if there is no such task.
@@ -47,40 +48,73 @@ def task_module(task: str, part: str) -> ModuleType:
         ) from None
 
 
-def commands_of(run_dir: str | os.PathLike[str]) -> ModuleType | None:
-    """The module `commands` of the task that a run was made with; `None` if it keeps to the shared commands.
+def task_of_preset(folder: str | os.PathLike[str]) -> str | None:
+    """The task whose model a preset holds; `None` where the folder is no preset of a task of ours."""
+    try:
+        about = json.loads((Path(folder) / "task.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    module = str(about.get("module", "")) if isinstance(about, dict) else ""
+    name = module.removeprefix(f"{PACKAGE}.").partition(".")[0]
+    return name if module.startswith(f"{PACKAGE}.") and name in TASKS else None
 
-    It holds `predict(run_dir, source, *, top)` and `evaluate(run_dir, data_path, *, out)`.
+
+def task_of(folder: str | os.PathLike[str]) -> str:
+    """The task of a run, or of a preset.
 
     Raises:
-        ConfigError: if the folder holds no run.
+        ConfigError: if the folder holds neither.
     """
-    task = RunFolder(run_dir).read_config()["task"]
-    name = f"{PACKAGE}.{task}.commands"
-    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+    return task_of_preset(folder) or RunFolder(folder).read_config()["task"]
 
 
-def default_data(task: str, run_dir: str | os.PathLike[str], *, make: bool = False) -> Path:
-    """The small data set that a task makes for itself, kept in the run's folder.
+def commands_of(folder: str | os.PathLike[str]) -> ModuleType:
+    """The module `commands` of the task that a run or a preset was made with.
+
+    It holds `predict(folder, source, *, top)`, `evaluate(run_dir, data_path, *, out)`, and where there is
+    something to prepare `prepare(source, out, *, on_progress)`. Each may take options of its own.
 
     Args:
-        task: name of the task.
-        run_dir: folder of the run.
-        make: bool. Whether to write it if it is not there.
+        folder: of a run, or of a preset.
 
     Raises:
-        ConfigError: if the task makes none, or it is not there and not to be made.
+        ConfigError: if the folder holds neither.
     """
-    folder = Path(run_dir) / "default_data"
-    maker = getattr(task_module(task, "data"), "default_data", None) if make else None
-    if maker is not None:
-        return Path(maker(folder))
-    if not folder.exists():
+    return task_module(task_of(folder), "commands")
+
+
+def make_default_data(task: str, run_dir: str | os.PathLike[str]) -> Path:
+    """Writes the small data set that a task makes for itself into the run's folder. Returns its path.
+
+    Raises:
+        ConfigError: if the task makes none.
+    """
+    maker = getattr(task_module(task, "data"), "default_data", None)
+    if maker is None:
         raise ConfigError(
-            f"`{task}` needs data here.", path=folder, stage="command", reason="missing_file",
+            f"`{task}` makes no data of its own.", stage="command", reason="missing_file",
             advice="Give --data.",
         )  # fmt: skip
+    return Path(maker(_default_data(run_dir)))
+
+
+def default_data(run_dir: str | os.PathLike[str]) -> Path:
+    """The small data set that a task made for the run in a folder.
+
+    Raises:
+        ConfigError: if it made none.
+    """
+    folder = _default_data(run_dir)
+    if not folder.exists():
+        raise ConfigError(
+            f"`{task_of(run_dir)}` made no data for this run.",
+            path=folder, stage="command", reason="missing_file", advice="Give --data.",
+        )  # fmt: skip
     return folder
+
+
+def _default_data(run_dir: str | os.PathLike[str]) -> Path:
+    return Path(run_dir) / "default_data"
 
 
 def named_config(task: str, name: str) -> Any:

@@ -14,9 +14,9 @@ import numpy as np
 from zorro_keras.applications.pipelines.media import Window, iterate_windows, probe
 from zorro_keras.applications.pipelines.media_windows import window_starts
 from zorro_keras.applications.training.modality_figures import main_head
+from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.plots import timeline_plot
 from zorro_keras.applications.training.probabilities import to_probabilities
-from zorro_keras.applications.training.run import open_run
 from zorro_keras.applications.training.window_classifier import WindowClassifier, streams_of_file
 
 _WINDOWS_AT_ONCE = 8
@@ -25,7 +25,7 @@ _MOST_COLUMNS = 1000  # of the plot: a longer file shows the highest probability
 
 
 def timeline(
-    run_dir: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
@@ -38,7 +38,7 @@ def timeline(
     `probability`, and one column per class. A window without any of the streams has no answer.
 
     Args:
-        run_dir: folder of the run.
+        folder: of a run, or of a preset.
         path: video or sound file of any length.
         out: folder to write to.
         hop_seconds: optional float. Time from one window to the next; half a window by default.
@@ -51,33 +51,33 @@ def timeline(
         ConfigError: if the model does not take a stream asked for.
         MediaError: if the file cannot be read, or has none of the streams.
     """
-    run = open_run(run_dir)
-    info = probe(path)
-    classifier = WindowClassifier(run.task, streams_of_file(run.task, info, streams), _WINDOWS_AT_ONCE)
+    task, info = open_model(folder), probe(path)
+    label_names = task.preprocessor.label_names
+    classifier = WindowClassifier(task, streams_of_file(task, info, streams), _WINDOWS_AT_ONCE)
     clip = classifier.geometry
     hop_seconds = clip.seconds / 2 if hop_seconds is None else hop_seconds
     starts = window_starts(info.duration_seconds, clip.seconds, hop_seconds)
-    summary = _Summary(len(starts), len(run.label_names))
-    head = main_head(classifier.streams, list(run.task.heads))
+    summary = _Summary(len(starts), len(label_names))
+    head = main_head(classifier.streams, list(task.heads))
     windows = iterate_windows(path, clip, hop_seconds=hop_seconds, streams=classifier.streams)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    table, plot = folder / "timeline.csv", folder / "timeline.png"
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    table, plot = out / "timeline.csv", out / "timeline.png"
     with open(table, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         flags = [f"has_{name}" for name in classifier.streams]
-        writer.writerow(["start_seconds", "end_seconds", *flags, "label", "probability", *run.label_names])
+        writer.writerow(["start_seconds", "end_seconds", *flags, "label", "probability", *label_names])
         for window, probabilities in _answers(classifier, windows, head):
             end_seconds = min(window.start_seconds + clip.seconds, info.duration_seconds)
             has = [int(getattr(window, name) is not None) for name in classifier.streams]
             times = [f"{window.start_seconds:.3f}", f"{end_seconds:.3f}"]
-            writer.writerow([*times, *has, *_cells(probabilities, run.label_names)])
+            writer.writerow([*times, *has, *_cells(probabilities, label_names)])
             summary.add(probabilities)
     chosen = summary.most_probable(_CLASSES_SHOWN)
     timeline_plot(
         plot,
         summary.columns[:, chosen],
-        [run.label_names[index] for index in chosen],
+        [label_names[index] for index in chosen],
         end_seconds=info.duration_seconds,
         title=f"{Path(path).name}, head {head}",
     )

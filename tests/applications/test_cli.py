@@ -1,14 +1,18 @@
+import inspect
 import json
 import os
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from zorro_keras.applications import cli, doctor
 from zorro_keras.applications.pipelines.faults import ConfigError, MediaError, TrainingError
+from zorro_keras.applications.training import fit
+from zorro_keras.applications.training.task import TASKS, commands_of, task_module
 
 HEAVY = {"keras", "keras_hub", "tensorflow", "jax", "torch", "av", "matplotlib"}
 
@@ -120,6 +124,118 @@ def test_a_backend_chosen_too_late_is_refused():
 def test_audio_only_and_video_only_exclude_each_other(capsys):
     assert cli.main(["predict", "run", "clip.mp4", "--audio-only", "--video-only"]) == 2
     assert "exclude each other" in capsys.readouterr().err
+
+
+def run_folder(tmp_path, task):
+    (tmp_path / "config.json").write_text(json.dumps({"task": task}))
+    return str(tmp_path)
+
+
+def preset_folder(tmp_path, task, name):
+    about = {"module": f"zorro_keras.applications.{task}.classifier", "class_name": name, "config": {}}
+    (tmp_path / "task.json").write_text(json.dumps(about))
+    (tmp_path / "metadata.json").write_text("{}")
+    (tmp_path / "config.json").write_text("{}")
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_answers_to_the_commands(task, tmp_path):
+    commands = task_module(task, "commands")
+    assert commands_of(run_folder(tmp_path, task)) is commands
+    for name, given in (
+        ("predict", {"folder", "source", "top"}),
+        ("evaluate", {"run_dir", "data_path", "out"}),
+    ):
+        assert given <= set(inspect.signature(getattr(commands, name)).parameters)
+
+
+@pytest.mark.parametrize("task", sorted(set(TASKS) - {"audio_visual_classification"}))
+def test_training_without_data_takes_those_that_the_task_makes(task, tmp_path, monkeypatch):
+    """The maker is asked for the run's own folder; what it writes is trained on, and later evaluated."""
+    trained, evaluated = [], []
+    monkeypatch.setattr(task_module(task, "data"), "default_data", made)
+    monkeypatch.setattr(fit, "train", lambda *given, **options: trained.append((given, options)) or {})
+    monkeypatch.setattr(
+        task_module(task, "commands"), "evaluate", lambda run, data, out: evaluated.append(data) or {}
+    )
+    run = tmp_path / "run"
+    assert cli.main(["train", task, "--out", str(run)]) == 0
+    ((name, _, data, out), _) = trained[0]
+    assert (name, data, out) == (task, str(run / "default_data" / "made.txt"), str(run))
+    run_folder(run, task)
+    assert cli.main(["evaluate", str(run)]) == 0 and evaluated == [run / "default_data"]
+
+
+def made(folder):
+    folder.mkdir(parents=True)
+    (folder / "made.txt").write_text("data")
+    return folder / "made.txt"
+
+
+def test_a_task_that_makes_no_data_asks_for_them(tmp_path, capsys):
+    words = ["train", "audio_visual_classification", "--out", str(tmp_path)]
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert "`audio_visual_classification` makes no data of its own." in said and "Give --data." in said
+    assert cli.main(["evaluate", run_folder(tmp_path, "audio_visual_classification")]) == 2
+    assert "`audio_visual_classification` made no data for this run." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", sorted(set(TASKS) - {"audio_visual_classification"}))
+def test_a_task_with_nothing_to_prepare_says_so(task, tmp_path, capsys):
+    assert cli.main(["prepare", task, "--source", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert f"`{task}` has nothing to prepare" in said and f"zorro-keras train {task} --data" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "flag"),
+    [
+        ("predict", ["picture.png", "--audio-only"], "--audio-only"),
+        ("predict", ["picture.png", "--timeline", "out"], "--timeline"),
+        ("evaluate", ["--data", "pictures", "--streams", "audio"], "--streams"),
+    ],
+)
+def test_an_option_that_means_nothing_to_a_task_is_refused_by_name(command, words, flag, tmp_path, capsys):
+    assert cli.main([command, run_folder(tmp_path, "image_classification"), *words]) == 2
+    assert f"`{flag}` means nothing to `image_classification`" in capsys.readouterr().err
+
+
+def test_the_options_of_a_task_reach_it(tmp_path, monkeypatch):
+    seen = []
+    commands = task_module("audio_visual_classification", "commands")
+    folder = run_folder(tmp_path, "audio_visual_classification")
+
+    def predict(folder, source, *, top, streams=None, timeline=None):
+        seen.append((source, top, streams, timeline))
+        return 0
+
+    monkeypatch.setattr(commands, "predict", predict)
+    assert cli.main(["predict", folder, "a.mp4", "--video-only", "--top", "2"]) == 0
+    assert cli.main(["predict", folder, "a.mp4", "--timeline", "out"]) == 0
+    assert seen == [("a.mp4", 2, ("video",), None), ("a.mp4", 5, None, Path("out"))]
+
+
+def test_a_preset_is_known_by_its_task_and_cannot_be_evaluated(tmp_path, capsys):
+    folder = preset_folder(tmp_path, "image_classification", "ImageClassifier")
+    assert commands_of(folder) is task_module("image_classification", "commands")
+    assert cli.main(["evaluate", folder, "--data", "pictures"]) == 2
+    assert "A preset can be asked and exported, not evaluated." in capsys.readouterr().err
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path, capsys):
+    for words in (["predict", str(tmp_path), "a.png"], ["export", str(tmp_path), str(tmp_path / "out")]):
+        assert cli.main(words) == 2
+        assert "This folder holds no run" in capsys.readouterr().err
+
+
+def test_help_names_every_task(capsys):
+    for words in (["--help"], ["train", "--help"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+        said = "".join(letter for letter in capsys.readouterr().out if letter.isalnum() or letter in "_,")
+        assert all(task in said for task in TASKS), said
 
 
 def test_doctor_reports_every_topic_and_no_trouble_here():

@@ -1,5 +1,7 @@
 """`zorro-keras convert`: published weights to a preset."""
 
+import json
+
 import keras
 import keras_hub
 import numpy as np
@@ -9,33 +11,66 @@ from tests.weights.golden import Golden
 from zorro_keras.applications import cli
 from zorro_keras.models import PerceiverIOBackbone
 
+# What the file of the tiny language model does not tell, and where it differs from the published one.
+HEADS = ["--num-heads", "8", "--num-cross-heads", "4", "--num-decoder-heads", "4"]
+
 
 @pytest.fixture
-def weight_file(tmp_path):
+def language(tmp_path):
+    path = tmp_path / "language.pickle"
+    path.write_bytes(Golden("perceiver_language").pickled())
+    return path
+
+
+@pytest.fixture
+def image(tmp_path):
     path = tmp_path / "imagenet.pystate"
     path.write_bytes(Golden("perceiver_image_conv").pickled())
     return path
 
 
-def test_a_preset_is_written_and_every_tensor_reported(weight_file, tmp_path, capsys):
-    # The published settings: heads are not in the file, and those of this tiny one differ from them.
-    preset = tmp_path / "preset"
-    language = tmp_path / "language.pickle"
-    case = Golden("perceiver_language")
-    language.write_bytes(case.pickled())
-    assert cli.main(["convert", str(language), str(preset), "--verbose"]) == 0
+def test_a_preset_is_written_and_every_tensor_and_setting_reported(language, tmp_path, capsys):
+    case, preset = Golden("perceiver_language"), tmp_path / "preset"
+    assert cli.main(["convert", str(language), str(preset), *HEADS, "--verbose"]) == 0
     said = capsys.readouterr().out
-    assert "language from deepmind, numbers of deepmind: 83 tensors used, 0 not needed, none missing." in said
-    assert "embed/embeddings -> text_input/embedding/embeddings 262x20, as it is" in said
+    used = f"{len(case.parameters)} tensors used, 0 not needed, none missing."
+    assert f"language from deepmind, numbers of deepmind: {used}" in said
+    assert "embed/embeddings -> text_input/" in said and "/embeddings 262x20, as it is" in said
+    result = json.loads(said[said.index("{\n") :])
+    assert result["settings"] == {
+        "num_heads": {"value": 8, "source": "given"},
+        "num_cross_heads": {"value": 4, "source": "given"},
+        "num_decoder_heads": {"value": 4, "source": "given"},
+        "num_repeats": {"value": 1, "source": "published"},
+        "query_residual": {"value": False, "source": "published"},
+        "activation": {"value": "gelu_tanh", "source": "published"},
+    }
     for kind in (PerceiverIOBackbone, keras_hub.models.Backbone):
         backbone = kind.from_preset(str(preset))
-        table = keras.ops.convert_to_numpy(backbone.input_adapters["text"].embedding.embeddings)
+        assert backbone.encoder.num_cross_heads == 4
+        table = keras.ops.convert_to_numpy(backbone.input_adapters["text"].stem.embeddings)
         np.testing.assert_array_equal(table, case.parameters["embed/embeddings"])
 
 
-def test_a_damaged_file_is_a_fault_that_names_it(weight_file, tmp_path, capsys):
-    weight_file.write_bytes(weight_file.read_bytes()[:5000])
-    assert cli.main(["convert", str(weight_file), str(tmp_path / "preset")]) == 4
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "num_heads=8"),
+        ([*HEADS, "--kernel-order", "3210"], "`kernel_order` must be `None`"),
+        ([*HEADS, "--size-px", "32", "32"], "`sizes` of language may name"),
+        ([*HEADS, "--num-repeats", "0"], "`num_repeats` must be a positive whole number"),
+    ],
+)
+def test_options_that_cannot_be_are_a_fault_that_names_them(options, message, language, tmp_path, capsys):
+    assert cli.main(["convert", str(language), str(tmp_path / "preset"), *options]) == 4
+    said = capsys.readouterr().err
+    assert message in said and "convert --help" in said
+    assert not (tmp_path / "preset").exists()
+
+
+def test_a_damaged_file_is_a_fault_that_names_it(image, tmp_path, capsys):
+    image.write_bytes(image.read_bytes()[:5000])
+    assert cli.main(["convert", str(image), str(tmp_path / "preset")]) == 4
     said = capsys.readouterr().err
     assert "CheckpointError: imagenet.pystate: The pickle is damaged" in said and "Traceback" not in said
     assert not (tmp_path / "preset").exists()

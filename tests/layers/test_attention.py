@@ -1,9 +1,11 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
 
 from tests.backend import array, compiled, gradients
-from zorro_keras.layers import Attention
+from zorro_keras.layers import Attention, online_softmax
 from zorro_keras.layers import attention as attention_module
 from zorro_keras.layers.attention import attend
 from zorro_keras.routing import ReadPlan, Routing, TokenLayout
@@ -65,6 +67,73 @@ def test_keys_read_in_chunks_give_the_same_values_and_gradients(key_chunk):
         gradients(loss(None), query, key, value), gradients(loss(key_chunk), query, key, value), strict=True
     ):
         np.testing.assert_allclose(part, whole, atol=3e-6 * np.abs(whole).max())
+
+
+def test_chunks_in_bfloat16_are_summed_in_float32():
+    """Against float64 on the same rounded arrays: many sums in bfloat16 would lose what is small."""
+    arrays = normal(1, 3, 2, 8), normal(1, 512, 2, 8, seed=1), 1 + normal(1, 512, 2, 8, seed=2) / 4
+    query, key, value = (keras.ops.cast(x, "bfloat16") for x in arrays)
+    everything = np.ones((1, 3, 512), bool)
+    expected = numpy_attention(array(query), array(key), array(value), everything)
+    run = {
+        chunk: compiled(functools.partial(attend, attention_mask=everything, key_chunk=chunk))
+        for chunk in (None, 32)
+    }
+    errors = {chunk: np.abs(array(run[chunk](query, key, value)) - expected).max() for chunk in run}
+    assert errors[32] <= 2 * errors[None]
+
+
+def test_the_keys_that_are_asked_for_are_read_at_a_time(monkeypatch):
+    """Also where the backend has a fused kernel: it may need all logits, for widths that it does not know."""
+    seen, weigh = [], online_softmax.weigh
+    monkeypatch.setattr(
+        online_softmax, "weigh", lambda q, k, v, **kw: seen.append(k.shape[3]) or weigh(q, k, v, **kw)
+    )
+    monkeypatch.setattr(attention_module, "has_fused_attention", lambda: True)
+    query, key = normal(1, 5, 1, 4), normal(1, 11, 1, 4, seed=1)
+    attend(query, key, key, key_chunk=4)
+    assert seen == [4, 4, 3]
+    layout = TokenLayout({"audio": 11})
+    plan = ReadPlan(Routing.early(["audio"]), layout, layout)
+    attention_module.attend_along(plan, normal(1, 11, 1, 4), key, key, key_chunk=6)
+    assert seen[3:] == [6, 5]
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="other backends know every length")
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("rows", [None, 5, 1])
+def test_a_length_known_only_when_run_is_read_in_chunks_too(jit_compile, rows):
+    import tensorflow as tf
+
+    def loss(key_chunk, query, key, value, mask=None):
+        return keras.ops.sum(attend(query, key, value, mask, key_chunk=key_chunk) ** 2)
+
+    def value_and_gradients(key_chunk, *arrays):
+        with tf.GradientTape() as tape:
+            tape.watch(arrays[:3])
+            result = loss(key_chunk, *arrays)
+        return result, tape.gradient(result, arrays[:3])
+
+    unknown = [tf.TensorSpec((None, 5, 3, 7))]
+    unknown += [tf.TensorSpec((None, None, 3, size)) for size in (7, 13)]
+    unknown += [] if rows is None else [tf.TensorSpec((None, rows, None), tf.bool)]
+    graph = tf.function(
+        functools.partial(value_and_gradients, 4), input_signature=unknown, jit_compile=jit_compile
+    )
+    for length in (11, 3, 8):
+        arrays = [normal(2, 5, 3, 7), normal(2, length, 3, 7, seed=1), normal(2, length, 3, 13, seed=2)]
+        if rows is not None:
+            mask = np.random.default_rng(3).random((2, rows, length)) < 0.6
+            mask[0, 0] = False
+            arrays.append(mask)
+        arrays = [tf.constant(x) for x in arrays]
+        found, expected = graph(*arrays), value_and_gradients(None, *arrays)
+        for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max(), rtol=1e-5)
+    assert graph.experimental_get_tracing_count() == 1
+    assert any(
+        "While" in operation.type for operation in graph.get_concrete_function().graph.get_operations()
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
@@ -169,7 +238,7 @@ def test_other_streams_may_hold_infinities():
     assert not np.isfinite(broken[:, 2:]).any()
 
 
-@pytest.mark.parametrize("argument", ["num_heads", "head_dim"])
+@pytest.mark.parametrize("argument", ["num_heads", "head_dim", "key_chunk"])
 def test_sizes_must_be_positive(argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be positive. Received: {argument}=0"):
         Attention(**{"num_heads": 1, "head_dim": 1, argument: 0})

@@ -21,7 +21,7 @@ CASES = {
         FLOATS,
     ),
     "ClassificationHead": (layers.ClassificationHead, {"num_classes": 3}, FLOATS),
-    "ConvStem": (layers.ConvStem, {"dim": 7, "num_layers": 2}, IMAGES),
+    "ConvStem": (layers.ConvStem, {"embed_dim": 7, "num_layers": 2}, IMAGES),
     "CrossAttentionBlock": (
         layers.CrossAttentionBlock,
         {
@@ -39,7 +39,7 @@ CASES = {
         layers.InputAdapter,
         {
             "stream": streams.Image(16, 32, patch=(4, 4)),
-            "embed_dim": 7,
+            "stem": config(layers.PixelStem((4, 4), 7)),
             "positions": config(layers.FourierPositions((4, 8), 3)),
             "position_dim": 5,
         },
@@ -54,6 +54,8 @@ CASES = {
     ),
     "MLP": (layers.MLP, {"mlp_dim": 11}, FLOATS),
     "ModalityJoin": (layers.ModalityJoin, {"min_padding": 3}, {"a": FLOATS, "b": FLOATS[..., :4]}),
+    "OneHot": (layers.OneHot, {"num_classes": 5}, np.array([[0, 4, 2], [1, 1, 3]], "int32")),
+    "PatchStem": (layers.PatchStem, {"patch": [4, 8], "embed_dim": 7}, IMAGES),
     "PerceiverDecoder": (
         layers.PerceiverDecoder,
         {"num_heads": 2, "output_dim": 7, "dropout_rate": 0.1, "query_chunk": 2},
@@ -71,6 +73,7 @@ CASES = {
         },
         FLOATS,
     ),
+    "PixelStem": (layers.PixelStem, {"step": [4, 8], "embed_dim": 7}, IMAGES),
     "Readout": (layers.Readout, {"outputs": ["a", "b", "c"], "num_heads": 2, "mlp_dim": 5}, FLOATS),
     "TiedEmbedding": (
         layers.TiedEmbedding,

@@ -7,16 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from tests.backend import array, compiled, gradients
+from tests.backend import array, compiled
 from zorro_keras import layers, streams
 from zorro_keras.models import PerceiverIOBackbone
-
-PUBLISHED_PARAMETERS = {  # DeepMind's Haiku modules, counted
-    "language": 201_108_230,
-    "image_learned": 62_255_848,
-    "image_fourier": 48_440_627,
-    "image_conv": 48_646_522,
-}
 
 
 def normal(*shape, seed=0):
@@ -169,14 +162,6 @@ def test_a_text_may_be_shorter_than_the_table_of_positions():
     np.testing.assert_allclose(short, padded, atol=1e-5)
 
 
-def test_predict_takes_texts_of_several_lengths():
-    model = small()
-    for length in (11, 5, 7):  # TensorFlow gives up on a fixed length at the second
-        ids = examples()["text"][:, :length]
-        expected = array(model({"text": ids})["label"])
-        np.testing.assert_allclose(model.predict({"text": ids}, verbose=0)["label"], expected, atol=1e-5)
-
-
 def test_fourier_positions_follow_an_image_of_another_size():
     adapter = image()
     large = normal(1, 12, 16, 3)
@@ -186,12 +171,25 @@ def test_fourier_positions_follow_an_image_of_another_size():
     np.testing.assert_allclose(elements[0, :, 12:], expected, atol=1e-6)
 
 
+def test_elements_may_lie_where_the_caller_says():
+    points = layers.InputAdapter(streams.Embeddings(4, 3), positions=layers.FourierPositions(None, 3, (8, 8)))
+    model = PerceiverIOBackbone({"points": points}, encoder(), {"label": label()}, layers.PerceiverDecoder())
+    values, places = normal(2, 6, 3), np.tanh(normal(2, 6, 2, seed=1))
+    answer = compiled(lambda x: model(x)["label"])
+    expected = array(answer({"points": values, "positions": {"points": places}}))
+    order = np.array([3, 0, 5, 1, 4, 2])
+    mixed = {"points": values[:, order], "positions": {"points": places[:, order]}}
+    np.testing.assert_allclose(array(answer(mixed)), expected, atol=1e-5)  # a set has no order
+    moved = {"points": values, "positions": {"points": places[:, order]}}
+    assert np.abs(array(answer(moved)) - expected).max() > 1e-3
+
+
 def test_a_learned_table_refuses_more_elements_than_it_has():
     adapter = sound()
     adapter(normal(1, 28))
     with pytest.raises(ValueError, match="has 7 learned codes"):
         adapter(normal(1, 32))
-    with pytest.raises(ValueError, match=r"or other multiples of its patch \(4,\)"):
+    with pytest.raises(ValueError, match=r"must divide the array. Received: patch=\(4,\), shape=\(1, 30\)"):
         adapter(normal(1, 30))
 
 
@@ -261,15 +259,8 @@ def test_reading_and_answering_in_chunks_changes_nothing(options):
 
     whole, chunked = build({}, None), build(options, 11)
     chunked.set_weights(whole.get_weights())
-    x = examples()["image"]
-
-    def loss(model):
-        return lambda x: keras.ops.sum(model({"image": x}, training=True)["pixels"] ** 2)
-
-    np.testing.assert_allclose(
-        run(chunked, {"image": x})["pixels"], run(whole, {"image": x})["pixels"], atol=2e-5
-    )
-    np.testing.assert_allclose(*(gradients(loss(m), x)[0] for m in (whole, chunked)), rtol=1e-3, atol=1e-4)
+    x = {"image": examples()["image"]}
+    np.testing.assert_allclose(run(chunked, x)["pixels"], run(whole, x)["pixels"], atol=2e-5)
 
 
 def test_repeats_run_the_same_layers_again():
@@ -313,56 +304,3 @@ def test_a_preset_comes_back_equal(tmp_path):
     model().save_to_preset(str(tmp_path / "preset"))
     loaded = PerceiverIOBackbone.from_preset(str(tmp_path / "preset"))
     assert len(same(run(loaded, examples()), run(model(), examples()))) == 4
-
-
-def small(**options):
-    return PerceiverIOBackbone(
-        {"text": text()}, encoder(**options), {"label": label()}, layers.PerceiverDecoder()
-    )
-
-
-@pytest.mark.parametrize("options", [{}, {"remat": True, "dropout_rate": 0.1}, {"dtype": "mixed_bfloat16"}])
-def test_fit_lowers_the_loss(options):
-    model, x = small(**options), {"text": examples(8)["text"]}
-    model.compile(keras.optimizers.Adam(1e-2), {"label": keras.losses.SparseCategoricalCrossentropy(True)})
-    y = {"label": x["text"][:, 0] % 3}
-    history = model.fit(x, y, epochs=40, batch_size=8, verbose=0).history["loss"]
-    assert history[-1] < 0.7 * history[0]
-
-
-def test_remat_changes_no_gradient():
-    plain, saving = small(), small(remat=True)
-    saving.set_weights(plain.get_weights())
-
-    def loss(model):
-        return lambda x: keras.ops.sum(model.encoder(x, training=True) ** 2)
-
-    x = normal(2, 5, 6)
-    np.testing.assert_allclose(
-        *(gradients(loss(model), x)[0] for model in (plain, saving)), rtol=1e-4, atol=1e-4
-    )
-
-
-def test_lengths_in_buckets_trace_once_each():
-    model, traced = small(), []
-    step = compiled(lambda ids: traced.append(ids.shape) or model({"text": ids})["label"])
-    for length in (5, 11, 5, 11, 5):
-        step(keras.ops.convert_to_tensor(examples()["text"][:, :length]))
-    assert len(traced) == (2 if keras.config.backend() != "torch" else 5)
-
-
-# === The published models ===
-
-
-@pytest.mark.parametrize("variant", PUBLISHED_PARAMETERS)
-def test_a_published_model_has_its_published_parameters(variant):
-    published = PerceiverIOBackbone.from_variant(variant)
-    trained = sum(int(np.prod(weight.shape)) for weight in published.trainable_weights)
-    assert trained == PUBLISHED_PARAMETERS[variant]
-
-
-def test_unknown_variants_and_semantics_are_refused():
-    with pytest.raises(ValueError, match="`variant` must be one of .*'language'"):
-        PerceiverIOBackbone.from_variant("speech")
-    with pytest.raises(ValueError, match="Received: semantics='torch'"):
-        PerceiverIOBackbone.from_variant("language", semantics="torch")

@@ -166,7 +166,7 @@ def test_padded_tokens_may_hold_anything():
 
 
 @pytest.mark.parametrize("wrong, message", [
-    ({"vidoe": 0}, r"may name the streams \['audio', 'video'\]. Received: unknown \['vidoe'\]"),
+    ({"vidoe": 0}, r"may name .* Did you mean 'video' for 'vidoe'\? Received: unknown \['vidoe'\]"),
     ({}, "At least one of the streams"),
     ({"audio": np.zeros((2, 6, 11))}, r"must have the shape \(batch, 6, 10\). Received: \(2, 6, 11\)"),
     (np.zeros((2, 6, 10)), "takes a dict"),

@@ -10,9 +10,12 @@ from zorro_keras.layers.learned_positions import LearnedPositions
 from zorro_keras.layers.log_mel_spectrogram import LogMelSpectrogram
 from zorro_keras.layers.mlp import MLP
 from zorro_keras.layers.modality_join import ModalityJoin
+from zorro_keras.layers.one_hot import OneHot
 from zorro_keras.layers.output_adapter import ClassificationHead, OutputAdapter, TiedEmbedding
+from zorro_keras.layers.patch_stem import PatchStem
 from zorro_keras.layers.perceiver_decoder import PerceiverDecoder
 from zorro_keras.layers.perceiver_encoder import PerceiverEncoder
+from zorro_keras.layers.pixel_stem import PixelStem
 from zorro_keras.layers.readout import Readout
 from zorro_keras.layers.tokenizer import Tokenizer
 from zorro_keras.layers.transformer_block import TransformerBlock
@@ -29,9 +32,12 @@ __all__ = [
     "LearnedPositions",
     "LogMelSpectrogram",
     "ModalityJoin",
+    "OneHot",
     "OutputAdapter",
+    "PatchStem",
     "PerceiverDecoder",
     "PerceiverEncoder",
+    "PixelStem",
     "Readout",
     "TiedEmbedding",
     "Tokenizer",

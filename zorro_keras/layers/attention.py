@@ -1,18 +1,16 @@
 """Attention: one layer for self, cross, routed, masked and cached attention."""
 
-import functools
-
 import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
 from zorro_keras.layers.kernels import has_fused_attention
+from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop
 from zorro_keras.routing import ReadPlan
 
 # A plan is an argument of layers in functional graphs, which Keras saves with the model.
 keras.saving.register_keras_serializable("zorro_keras")(ReadPlan)
 
-HIDDEN_LOGIT = -1e30
 LOGITS_PER_PART = 300_000  # of one head, float32: 1.2 MB
 MAX_PARTS = 8  # each part is another few operations to compile
 
@@ -30,7 +28,8 @@ def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None)
         attention_mask: bool tensor that broadcasts to `(B, T, S)`, True = may read; `None` = may read all.
         dropout: callable on weights `(B, N, T, S)`, or `None`.
         key_chunk: int, keys that are read at a time, so that the weights of a whole row never exist at once,
-            neither in the backward pass; `None` for all keys. The result is the same up to rounding.
+            neither in the backward pass; `None` for all keys. The result is the same up to rounding. No fused
+            kernel is then used: whether it would need constant memory depends on widths and dtype.
 
     Returns:
         Tensor `(B, T, N, E)` in the dtype of `value`.
@@ -40,7 +39,7 @@ def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None)
         chunks is the online softmax of arXiv 1805.02867, used for attention in arXiv 2112.05682.
     """
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
-    if attention_mask is None and dropout is None and _may_fuse(query, value):
+    if attention_mask is None and _may_fuse(query, value, dropout, key_chunk):
         return ops.dot_product_attention(query, key, value)
     query, key, value = _heads_first(query, key, value)
     context = _read_in_parts(query, key, value, attention_mask, dropout, key_chunk)
@@ -52,7 +51,7 @@ def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
     reads = sorted(plan.reads, key=lambda read: read.queries.start)
     masks = [_mask_of(read, attention_mask) for read in reads]
-    fuse = dropout is None and _may_fuse(query, value)
+    fuse = _may_fuse(query, value, dropout, key_chunk)
     if not fuse:
         query, key, value = _heads_first(query, key, value)  # once, not again in every read
     query_axis, key_axis, value_axis = (1, 1, 1) if fuse else (2, 3, 2)
@@ -65,9 +64,10 @@ def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key
     return context if fuse else ops.transpose(context, (0, 2, 1, 3))
 
 
-def _may_fuse(query, value):
+def _may_fuse(query, value, dropout, key_chunk):
     # JAX's kernel takes values of the keys' width only.
-    return query.shape[-1] == value.shape[-1] and has_fused_attention()
+    same_width = query.shape[-1] == value.shape[-1]
+    return dropout is None and key_chunk is None and same_width and has_fused_attention()
 
 
 def _heads_first(query, key, value):
@@ -103,41 +103,15 @@ def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk):
 def _read(query, key, value, mask, dropout, key_chunk):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
     size = key.shape[3]
-    cuts = list(range(key_chunk, size, key_chunk)) if key_chunk and size else []
-    keys, values = _split(key, cuts, axis=3), _split(value, cuts, axis=2)
-    masks = [mask] * len(keys) if mask is None or mask.shape[3] == 1 else _split(mask, cuts, axis=3)
-    peak = None
-    for key_part, value_part, mask_part in zip(keys, values, masks, strict=True):
-        weigh = functools.partial(_weigh, mask=mask_part, dropout=dropout)
-        # Chunks are computed again in the backward pass; dropout must not be, it would draw another mask.
-        weigh = keras.remat(weigh) if cuts and dropout is None else weigh
-        part, part_total, part_peak = weigh(query, key_part, value_part)
-        if peak is None:
-            context, total, peak = part, part_total, part_peak
-            continue
-        # The online softmax: what was summed under a lower peak is scaled to the new one.
-        new_peak = ops.maximum(peak, part_peak)
-        old, new = ops.exp(peak - new_peak), ops.exp(part_peak - new_peak)
-        context = context * ops.cast(old, value.dtype) + part * ops.cast(new, value.dtype)
-        total, peak = total * old + part_total * new, new_peak
-    context = context / ops.cast(total, value.dtype)
+    if key_chunk is None or (size is not None and size <= key_chunk):
+        context, total, _ = weigh(query, key, value, mask, dropout)
+    else:
+        weigh_parts = weigh_in_loop if size is None else weigh_in_chunks
+        context, total = weigh_parts(query, key, value, mask, dropout, key_chunk)
+    context = ops.cast(context / ops.cast(total, context.dtype), value.dtype)
     if mask is None:
         return context
     return ops.where(ops.any(mask, axis=-1, keepdims=True), context, ops.zeros_like(context))
-
-
-def _weigh(query, key, value, mask, dropout):
-    """Returns the weighted sum of values `(B, N, T, E)`; sum of weights and peak logit `(B, N, T, 1)`."""
-    logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
-    if mask is not None:
-        logits = ops.where(mask, logits, HIDDEN_LOGIT)
-    peak = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    weights = ops.exp(logits - peak)
-    total = ops.sum(weights, axis=-1, keepdims=True)
-    weights = ops.cast(weights, value.dtype)
-    if dropout is not None:
-        weights = dropout(weights)
-    return ops.matmul(weights, value), total, peak
 
 
 def _row_cuts(num_queries, num_keys):
@@ -199,8 +173,9 @@ class Attention(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for argument, size in {"num_heads": num_heads, "head_dim": head_dim}.items():
-            if size < 1:
+        sizes = {"num_heads": num_heads, "head_dim": head_dim, "key_chunk": key_chunk}
+        for argument, size in sizes.items():
+            if size is not None and size < 1:
                 raise ValueError(f"`{argument}` must be positive. Received: {argument}={size}")
         self.num_heads = num_heads
         self.head_dim = head_dim

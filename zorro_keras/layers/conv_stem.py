@@ -1,7 +1,5 @@
 """Convolutions that make a picture smaller before attention sees it."""
 
-import math
-
 import keras
 from keras import ops
 
@@ -17,26 +15,37 @@ class ConvStem(keras.layers.Layer):
     """Stages of 7 x 7 convolution, batch norm, ReLU and 3 x 3 max pooling, each 4 times smaller.
 
     Args:
-        dim: int, channels of every convolution.
+        embed_dim: int, channels of every convolution.
         num_layers: int, number of stages.
+        frame_step: int, of a clip only every so many frames are looked at.
         semantics: "deepmind" or "hugging_face", whose padding to follow.
 
     Call arguments:
         x: float tensor `(B, Y, X, C)`, or `(B, F, Y, X, C)` for frames that are treated alone.
 
     Returns:
-        Tensor `(B, Y / 4**num_layers, X / 4**num_layers, dim)`, with the axis F where there was one.
+        Tensor `(B, Y / 4**num_layers, X / 4**num_layers, embed_dim)`, rounded up, with an axis F / frame_step
+        in front where there were frames. Hugging Face's padding gives a row and a column less.
+
+    Raises:
+        ValueError: for unknown semantics, or a size that is not positive.
 
     Reference:
         Perceiver IO, arXiv 2107.14795, section 4.5 and appendix A: the third ImageNet model.
     """
 
-    def __init__(self, dim, num_layers=1, semantics="deepmind", **kwargs):
+    def __init__(self, embed_dim, num_layers=1, frame_step=1, semantics="deepmind", **kwargs):
         super().__init__(**kwargs)
+        if min(embed_dim, num_layers, frame_step) < 1:
+            raise ValueError(
+                "`embed_dim`, `num_layers` and `frame_step` must be positive. "
+                f"Received: embed_dim={embed_dim}, num_layers={num_layers}, frame_step={frame_step}"
+            )
         if semantics not in PADDINGS:
             raise ValueError(f"`semantics` must be one of {list(PADDINGS)}. Received: {semantics!r}")
-        self.dim = dim
+        self.embed_dim = embed_dim
         self.num_layers = num_layers
+        self.frame_step = frame_step
         self.semantics = semantics
 
     def build(self, x_shape):
@@ -44,7 +53,7 @@ class ConvStem(keras.layers.Layer):
         self.convolutions, self.norms = [], []
         for layer in range(self.num_layers):
             convolution = keras.layers.Conv2D(
-                self.dim,
+                self.embed_dim,
                 7,
                 strides=2,
                 use_bias=False,
@@ -55,26 +64,32 @@ class ConvStem(keras.layers.Layer):
             norm = keras.layers.BatchNormalization(
                 momentum=0.9, epsilon=1e-5, dtype=policy, name=f"norm_{layer}"
             )
-            convolution.build((None, None, None, channels if layer == 0 else self.dim))
-            norm.build((None, None, None, self.dim))
+            convolution.build((None, None, None, channels if layer == 0 else self.embed_dim))
+            norm.build((None, None, None, self.embed_dim))
             self.convolutions.append(convolution)
             self.norms.append(norm)
 
     def call(self, x, training=None):
-        shape = x.shape
-        x = ops.reshape(x, (-1, *shape[-3:]))
+        frames = None
+        if len(x.shape) == 5:
+            x = x[:, :: self.frame_step]
+            frames = ops.shape(x)[1]
+            x = ops.reshape(x, (-1, *ops.shape(x)[2:]))
         convolution_padding, pool_padding = PADDINGS[self.semantics]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = convolution(_pad(x, convolution_padding, 0))
             x = ops.relu(norm(x, training=training))
             # After a ReLU nothing is below zero: zeros at the border are as good as minus infinity.
             x = ops.max_pool(_pad(x, pool_padding, 0), 3, 2, padding="valid")
-        return ops.reshape(x, (-1, *shape[1:-3], *x.shape[1:]))
+        return x if frames is None else ops.reshape(x, (-1, frames, *ops.shape(x)[1:]))
 
     def compute_output_shape(self, x_shape):
-        return (*x_shape[:-3], *(self._size(size) for size in x_shape[-3:-1]), self.dim)
+        frames = tuple(size if size is None else -(-size // self.frame_step) for size in x_shape[1:-3])
+        return (x_shape[0], *frames, *(self._size(size) for size in x_shape[-3:-1]), self.embed_dim)
 
     def _size(self, size):
+        if size is None:
+            return None
         for _ in range(self.num_layers):
             for padding, kernel in zip(PADDINGS[self.semantics], (7, 3), strict=True):
                 size = (size + sum(padding) - kernel) // 2 + 1
@@ -83,26 +98,11 @@ class ConvStem(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "dim": self.dim,
+            "embed_dim": self.embed_dim,
             "num_layers": self.num_layers,
+            "frame_step": self.frame_step,
             "semantics": self.semantics,
         }
-
-
-def stages(patch):
-    """Returns how many stages shrink an image by the patch `(..., rows, columns)`: log4 of its size.
-
-    Raises:
-        ValueError: unless rows and columns are the same power of four.
-    """
-    rows, columns = patch[-2:]
-    num_layers = round(math.log(max(rows, 1), 4))
-    if rows != columns or 4**num_layers != rows:
-        raise ValueError(
-            "A convolutional stem needs a patch of the same power of four on rows and columns. "
-            f"Received: {patch}"
-        )
-    return num_layers
 
 
 def _pad(x, padding, value):

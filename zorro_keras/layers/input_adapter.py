@@ -5,45 +5,45 @@ import math
 import keras
 from keras import ops
 
-from zorro_keras.layers.conv_stem import ConvStem, stages
 from zorro_keras.layers.fourier_positions import FourierPositions
-from zorro_keras.layers.initializers import fan_in_kernel
-from zorro_keras.layers.patches import cut_patches
+from zorro_keras.layers.initializers import fan_in_kernel, learned_array
+from zorro_keras.layers.patch_stem import PatchStem
+from zorro_keras.layers.patches import flatten_grid
 from zorro_keras.streams import Tokens
 
-STEMS = ("patches", "pixels", "conv")
 JOINS = ("concat", "add")
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
 class InputAdapter(keras.layers.Layer):
-    """Cuts a stream into elements, and tells each where it lies.
-
-    The stream's patch is the step: `patches` keeps every value of a patch, `pixels` its first pixel, and
-    `conv` looks at it by a `ConvStem`. Integer ids are looked up in a table.
+    """Makes elements of a stream, and tells each where it lies.
 
     Args:
         stream: a description from `zorro_keras.streams`.
-        embed_dim: int, channels that patches, pixels or ids are projected to, or those of the `conv` stem;
-            `None` keeps the values as they are.
-        stem: "patches", "pixels" or "conv".
-        positions: layer of position codes with one row for each element, such as `FourierPositions` or
-            `LearnedArray`; `None` for none.
+        embed_dim: int, channels of the elements of the stream's own stem: a table of embeddings for ids, a
+            `PatchStem` for anything else, where `None` keeps the values of a patch as they are.
+        stem: layer from `(B, *stream.shape)` to `(B, *grid, C)` instead: `PatchStem`, `PixelStem`,
+            `ConvStem`, `OneHot`, or any other, such as `keras.layers.Conv2D`. Its grid must be the stream's,
+            up to a row that convolutions without padding lose; `None` for the stream's own.
+        positions: layer of position codes, such as `FourierPositions`, or `LearnedArray` with one row for
+            each element; `None` for none.
         position_dim: int, channels that the codes are projected to; `None` for no projection.
         join: "concat" puts the codes after the values, "add" sums them.
-        semantics: "deepmind" or "hugging_face": how a `conv` stem pads.
 
     Call arguments:
         x: tensor `(B, *stream.shape)`, or of other sizes along the cut axes: positions that are computed
             follow, of a learned table the first rows are taken.
         keep: bool tensor `(B, T)`, or `(B, 1)` for whole examples: what is False is read as zeros, so that
             it may hold anything, NaN too; `None` keeps everything.
+        coordinates: float tensor `(B, T, axes)` in [-1, 1], where the elements lie, for `FourierPositions`
+            of so many axes; `None` for the grid.
 
     Returns:
         Tensor `(B, T, C)`.
 
     Raises:
-        ValueError: if the patch does not divide the input, or a learned table has no row for an element.
+        ValueError: for arguments that contradict each other, an input of another shape, or a learned table
+            without a row for an element.
 
     Reference:
         Perceiver IO, arXiv 2107.14795, appendices A to H: each domain's inputs.
@@ -53,169 +53,188 @@ class InputAdapter(keras.layers.Layer):
         self,
         stream,
         embed_dim=None,
-        stem="patches",
+        stem=None,
         positions=None,
         position_dim=None,
         join="concat",
-        semantics="deepmind",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for argument, value, allowed in (("stem", stem, STEMS), ("join", join, JOINS)):
-            if value not in allowed:
-                raise ValueError(f"`{argument}` must be one of {list(allowed)}. Received: {value!r}")
-        if embed_dim is None and (stem == "conv" or isinstance(stream, Tokens)):
-            raise ValueError("A `conv` stem and a stream of ids need `embed_dim`. Received: embed_dim=None")
+        if join not in JOINS:
+            raise ValueError(f"`join` must be one of {list(JOINS)}. Received: {join!r}")
+        if stem is not None and embed_dim is not None:
+            raise ValueError(
+                "`embed_dim` is of the stream's own stem: give it to `stem` instead. "
+                f"Received: embed_dim={embed_dim}, stem={stem}"
+            )
         self.stream = _from_config(stream)
         self.embed_dim = embed_dim
-        self.stem = stem
+        self.own_stem = stem is None
+        self.stem = self._stream_stem() if stem is None else _from_config(stem)
         self.positions = _from_config(positions)
         self.position_dim = position_dim
         self.join = join
-        self.semantics = semantics
+        self._check_grid()
+        self._check_positions()
 
-    def build(self, x_shape):
-        self.embedding = self._embedding(x_shape)
-        self.position_projection = None
-        if self.positions is not None:
-            if not self.positions.built:
-                self.positions.build((None,))
-            if self.position_dim is not None:
-                self.position_projection = self._dense(self.position_dim, "position_projection")
-                self.position_projection.build((None, None, self.positions.dim))
-
-    def call(self, x, keep=None, training=None):
-        values, grid = self._values(x, keep, training)
-        return self._joined(values, grid)
-
-    def values(self, x, keep=None, training=None):
-        """Returns the elements `(B, T, C)` without their positions."""
-        return self._values(x, keep, training)[0]
-
-    def _values(self, x, keep, training):
-        """Returns the elements without positions, and the grid that they cover."""
-        self._check(x)
-        if isinstance(self.stream, Tokens):
-            ids = ops.cast(x, "int32")
-            ids = ids if keep is None else ops.where(keep, ids, ops.zeros_like(ids))
-            return self.embedding(ids), x.shape[1:]
-        x = ops.cast(x, self.compute_dtype)
-        patch = self.stream.patch
-        if self.stem == "conv":
-            x = _hide(x, keep) if keep is not None and keep.shape[1] == 1 else x
-            x = self.embedding(x[:, :: patch[0]] if len(patch) == 3 else x, training=training)
-            grid, patches = x.shape[1:-1], ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))
-            return _hide(patches, keep), grid
-        grid = tuple(size // step for size, step in zip(x.shape[1:], patch, strict=False))
-        if self.stem == "pixels":
-            x = x[(slice(None), *(slice(None, None, step) for step in patch))]
-            patch = (1,) * len(patch)
-        patches = _hide(cut_patches(x, patch), keep)
-        return (patches if self.embedding is None else self.embedding(patches)), grid
-
-    def _joined(self, values, grid):
-        if self.positions is None:
-            return values
-        code = self._code(values, tuple(grid))
-        if self.position_projection is not None:
-            code = self.position_projection(code)
-        return values + code if self.join == "add" else ops.concatenate([values, code], axis=-1)
-
-    def _code(self, like, grid):
-        if isinstance(self.positions, FourierPositions):
-            return self.positions(like, grid=grid)
-        if None in grid:
-            return self.positions(like, rows=ops.arange(ops.shape(like)[1]))
-        count = math.prod(grid)
-        if count == self.positions.length:
-            return self.positions(like)
-        if len(grid) > 1 or count > self.positions.length:
+    def _stream_stem(self):
+        """Returns the stem that suits the stream."""
+        if not isinstance(self.stream, Tokens):
+            return PatchStem(self.stream.patch, self.embed_dim, dtype=self.dtype_policy, name="stem")
+        if self.embed_dim is None or self.embed_dim < 1:
             raise ValueError(
-                f"`positions` has {self.positions.length} learned codes: give the input as many elements, "
-                f"or take FourierPositions. Received: a grid of {grid}"
+                "A stream of ids needs a positive `embed_dim`, or `stem=OneHot(...)`. "
+                f"Received: embed_dim={self.embed_dim}"
             )
-        return self.positions(like, rows=ops.arange(count))
-
-    def _check(self, x):
-        expected, rank = self.stream.shape, len(self.stream.patch)
-        # Convolutions take any size: they pad.
-        steps = () if self.stem == "conv" else zip(x.shape[1:], self.stream.patch, strict=False)
-        if (
-            len(x.shape) != len(expected) + 1
-            or tuple(x.shape[rank + 1 :]) != tuple(expected[rank:])
-            or any(size is not None and size % step for size, step in steps)
-        ):
-            raise ValueError(
-                f"An input like {self.stream} must have the shape (batch, {', '.join(map(str, expected))}), "
-                f"or other multiples of its patch {self.stream.patch}. Received: {tuple(x.shape)}"
-            )
-
-    def _embedding(self, x_shape):
-        if isinstance(self.stream, Tokens):
-            embedding = keras.layers.Embedding(
-                self.stream.vocabulary_size,
-                self.embed_dim,
-                embeddings_initializer=keras.initializers.TruncatedNormal(1.0),
-                dtype=self.dtype_policy,
-                name="embedding",
-            )
-            embedding.build((None, None))
-            return embedding
-        patch, channels = self.stream.patch, math.prod(self.stream.shape[len(self.stream.patch) :])
-        if self.stem == "conv":
-            embedding = ConvStem(
-                self.embed_dim, stages(patch), self.semantics, dtype=self.dtype_policy, name="stem"
-            )
-            embedding.build(x_shape)
-            return embedding
-        if self.embed_dim is None:
-            return None
-        embedding = self._dense(self.embed_dim, "embedding")
-        embedding.build((None, None, channels * (1 if self.stem == "pixels" else math.prod(patch))))
-        return embedding
-
-    def _dense(self, units, name):
-        return keras.layers.Dense(
-            units, kernel_initializer=fan_in_kernel(), dtype=self.dtype_policy, name=name
+        return keras.layers.Embedding(
+            self.stream.vocabulary_size,
+            self.embed_dim,
+            embeddings_initializer=learned_array(stddev=1.0),
+            dtype=self.dtype_policy,
+            name="stem",
         )
 
-    def compute_output_spec(self, x, keep=None, training=None):
-        if self.stem == "conv" and not isinstance(self.stream, Tokens):
-            frames = tuple(-(-size // self.stream.patch[0]) for size in x.shape[1:-3])
-            grid = (*frames, *self.embedding.compute_output_shape(x.shape)[-3:-1])
-        else:
-            grid = tuple(size // step for size, step in zip(x.shape[1:], self.stream.patch, strict=False))
-        return keras.KerasTensor((x.shape[0], math.prod(grid), self.dim), dtype=self.compute_dtype)
+    def _check_grid(self):
+        _, *grid, channels = self.stem.compute_output_shape((None, *self.stream.shape))
+        near = len(grid) == len(self.stream.grid) and all(
+            abs(size - wanted) <= 1 for size, wanted in zip(grid, self.stream.grid, strict=True)
+        )
+        if not near:
+            raise ValueError(
+                f"`stem` must give the grid {self.stream.grid} of {self.stream}, channels last: set the "
+                f"stream's patch to the steps of the stem. Received: {(*grid, channels)}"
+            )
+        self.grid, self.value_dim = tuple(grid), channels
+
+    def _check_positions(self):
+        if self.position_dim is not None and (self.positions is None or self.position_dim < 1):
+            raise ValueError(
+                "`position_dim` must be positive and needs `positions`. "
+                f"Received: position_dim={self.position_dim}, positions={self.positions}"
+            )
+        if self.join == "add" and self.positions is not None and self._code_dim() != self.value_dim:
+            raise ValueError(
+                f"`join='add'` needs as many channels of positions as of values, {self.value_dim}; "
+                f"`position_dim` projects them. Received: {self._code_dim()}"
+            )
+        grid, length = (getattr(self.positions, size, None) for size in ("grid", "length"))
+        spare = 0 if length is None else length - self.num_elements
+        if (grid or self.grid) != self.grid or spare < 0 or (spare and len(self.grid) > 1):
+            raise ValueError(
+                f"`positions` must be those of the grid {self.grid}, one for each element. "
+                f"Received: grid={grid}, length={length}"
+            )
+
+    def build(self, x_shape):
+        if not self.stem.built:
+            self.stem.build(x_shape)
+        self.position_projection = None
+        if self.positions is None:
+            return
+        if not self.positions.built:
+            self.positions.build((None,))
+        if self.position_dim is not None:
+            self.position_projection = keras.layers.Dense(
+                self.position_dim,
+                kernel_initializer=fan_in_kernel(),
+                dtype=self.dtype_policy,
+                name="position_projection",
+            )
+            self.position_projection.build((None, None, self.positions.dim))
+
+    def call(self, x, keep=None, coordinates=None, training=None):
+        # A call inside this one takes over `training`: only some stems know the word.
+        self._check_input(x)
+        if not isinstance(self.stream, Tokens):
+            x = ops.cast(x, self.compute_dtype)
+        values = self.stem(x if keep is None else self._shown(x, keep))
+        values = ops.cast(values, self.compute_dtype)  # a stem may have a dtype of its own
+        if self.positions is None:
+            return flatten_grid(values)
+        code = self._code(values, coordinates)
+        if self.position_projection is not None:
+            code = self.position_projection(code)
+        values, code = flatten_grid(values), ops.cast(code, values.dtype)
+        return values + code if self.join == "add" else ops.concatenate([values, code], axis=-1)
+
+    def _check_input(self, x):
+        expected, rank = self.stream.shape, len(self.grid)
+        if len(x.shape) != len(expected) + 1 or tuple(x.shape[rank + 1 :]) != tuple(expected[rank:]):
+            raise ValueError(
+                f"An input like {self.stream} must have the shape (batch, {', '.join(map(str, expected))}), "
+                f"or other sizes along its first {rank} axes. Received: {tuple(x.shape)}"
+            )
+
+    def _shown(self, x, keep):
+        """Returns the input with zeros where `keep` hides an element: no stem sees what is hidden."""
+        rank = len(self.grid)
+        whole = (1,) * (len(x.shape) - 1)
+        if keep.shape[1] == 1:
+            return ops.where(ops.reshape(keep, (-1, *whole)), x, ops.zeros_like(x))
+        sizes, cells = x.shape[1 : rank + 1], self.stem.compute_output_shape(x.shape)[1:-1]
+        patch = self.stream.patch
+        if any(None not in (s, c) and s != c * p for s, c, p in zip(sizes, cells, patch, strict=True)):
+            raise ValueError(
+                f"`keep` can hide elements only where each is a patch {patch} of the input. "
+                f"Received: an input {tuple(x.shape)} of {tuple(cells)} elements"
+            )
+        grid = [size // step for size, step in zip(ops.shape(x)[1:], patch, strict=False)]
+        keep = ops.reshape(keep, (-1, *grid))
+        for axis, step in enumerate(patch, start=1):
+            keep = keep if step == 1 else ops.repeat(keep, step, axis=axis)
+        keep = ops.reshape(keep, (*ops.shape(keep), *whole[rank:]))
+        return ops.where(keep, x, ops.zeros_like(x))
+
+    def _code(self, values, coordinates):
+        """Returns the position codes `(B, T, ...)` of values `(B, *grid, C)`."""
+        if coordinates is not None:
+            if not isinstance(self.positions, FourierPositions):
+                raise ValueError(f"`coordinates` need FourierPositions. Received: {self.positions}")
+            return self.positions.at(coordinates)
+        grid = tuple(ops.shape(values)[1:-1])
+        if isinstance(self.positions, FourierPositions):
+            return self.positions(values, grid=grid)
+        sizes, length = tuple(values.shape[1:-1]), self.positions.length
+        if sizes == self.grid and length == self.num_elements:
+            return self.positions(values)
+        if len(sizes) > 1 or (sizes[0] or 0) > length:
+            raise ValueError(
+                f"`positions` has {length} learned codes for the grid {self.grid}: give an input of that "
+                f"grid, or take FourierPositions. Received: a grid of {sizes}"
+            )
+        return self.positions(values, rows=ops.arange(grid[0]))
+
+    def compute_output_spec(self, x, keep=None, coordinates=None, training=None):
+        grid = self.stem.compute_output_shape(x.shape)[1:-1]
+        length = None if None in grid else math.prod(grid)
+        return keras.KerasTensor((x.shape[0], length, self.dim), dtype=self.compute_dtype)
+
+    @property
+    def num_elements(self):
+        """Elements of an input of the stream's own sizes."""
+        return math.prod(self.grid)
 
     @property
     def dim(self):
         """Channels of an element, positions included."""
-        patch = self.stream.patch if self.stem == "patches" else ()
-        values = self.embed_dim or math.prod(patch) * math.prod(self.stream.shape[len(self.stream.patch) :])
         if self.positions is None or self.join == "add":
-            return values
-        return values + (self.position_dim or self.positions.dim)
+            return self.value_dim
+        return self.value_dim + self._code_dim()
+
+    def _code_dim(self):
+        return self.position_dim or self.positions.dim
 
     def get_config(self):
         return {
             **super().get_config(),
             "stream": keras.saving.serialize_keras_object(self.stream),
             "embed_dim": self.embed_dim,
-            "stem": self.stem,
+            "stem": None if self.own_stem else keras.saving.serialize_keras_object(self.stem),
             "positions": keras.saving.serialize_keras_object(self.positions),
             "position_dim": self.position_dim,
             "join": self.join,
-            "semantics": self.semantics,
         }
 
 
 def _from_config(part):
     return keras.saving.deserialize_keras_object(part) if isinstance(part, dict) else part
-
-
-def _hide(x, keep):
-    """Returns `x` `(B, T, ...)` with zeros where `keep` `(B, T)` or `(B, 1)` is False."""
-    if keep is None:
-        return x
-    keep = ops.reshape(keep, (-1, keep.shape[1], *[1] * (len(x.shape) - 2)))
-    return ops.where(keep, x, ops.zeros_like(x))

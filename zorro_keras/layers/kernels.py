@@ -15,3 +15,11 @@ def has_fused_attention():
     if keras.config.backend() == "jax":
         return any("gpu" in device.lower() for device in keras.distribution.list_devices())
     return keras.config.backend() == "torch"
+
+
+def recomputes_in_loops():
+    """Returns whether the backward pass of a loop can compute again what `keras.remat` wraps in its body.
+
+    TensorFlow 2.21 does not find the variables that the body reads.
+    """
+    return keras.config.backend() != "tensorflow"

@@ -1,5 +1,7 @@
 """One sequence out of several modalities of different widths."""
 
+import itertools
+
 import keras
 from keras import ops
 
@@ -26,6 +28,9 @@ class ModalityJoin(keras.layers.Layer):
     Returns:
         Tensor `(B, sum of T, dim)`, dim = the largest C + `min_padding`.
 
+    Raises:
+        ValueError: for a negative padding, rates out of range, or rates of unknown modalities.
+
     Reference:
         Perceiver IO, arXiv 2107.14795, appendices on multimodal autoencoding and AudioSet.
     """
@@ -34,6 +39,11 @@ class ModalityJoin(keras.layers.Layer):
         super().__init__(**kwargs)
         self.min_padding = min_padding
         self.mask_rates = dict(mask_rates or {})
+        if min_padding < 0 or any(not 0 <= rate <= 1 for rate in self.mask_rates.values()):
+            raise ValueError(
+                "`min_padding` must not be negative, `mask_rates` must lie in [0, 1]. "
+                f"Received: min_padding={min_padding}, mask_rates={mask_rates}"
+            )
         self.seed = seed
 
     def build(self, elements_shape):
@@ -66,15 +76,19 @@ class ModalityJoin(keras.layers.Layer):
     def split(self, joined, lengths):
         """Returns the modalities' parts of `(B, sum of T, ...)`, by a dict of the T that were joined."""
         names = sorted(lengths)
-        ends = [sum(lengths[name] for name in names[: place + 1]) for place in range(len(names) - 1)]
-        parts = ops.split(joined, ends, axis=1) if ends else [joined]
+        ends = list(itertools.accumulate((lengths[name] for name in names), _sum))
+        if all(isinstance(end, int) for end in ends):
+            # The gradient of a split is one concatenation.
+            parts = ops.split(joined, ends[:-1], axis=1) if ends[:-1] else [joined]
+        else:  # a length that TensorFlow knows only when it runs, or that a symbolic call never knows
+            parts = [joined[:, start:end] for start, end in zip([0, *ends], ends, strict=False)]
         return dict(zip(names, parts, strict=True))
 
     def _padded(self, name, x):
         if name not in self.paddings:
             return x
         padding = ops.cast(self.paddings[name], x.dtype)
-        padding = ops.broadcast_to(padding, (ops.shape(x)[0], x.shape[1], padding.shape[-1]))
+        padding = ops.broadcast_to(padding, (*ops.shape(x)[:2], padding.shape[-1]))
         return ops.concatenate([x, padding], axis=-1)
 
     def _masks(self, name, x, masked, training):
@@ -88,10 +102,9 @@ class ModalityJoin(keras.layers.Layer):
         return self.add_weight(name=name, shape=(1, channels), initializer=learned_array())
 
     def compute_output_spec(self, elements, masked=None, training=None):
-        shapes = [part.shape for part in elements.values()]
-        return keras.KerasTensor(
-            (shapes[0][0], sum(shape[1] for shape in shapes), self.dim), dtype=self.compute_dtype
-        )
+        batch, lengths = next(iter(elements.values())).shape[0], [x.shape[1] for x in elements.values()]
+        length = None if None in lengths else sum(lengths)
+        return keras.KerasTensor((batch, length, self.dim), dtype=self.compute_dtype)
 
     def get_config(self):
         return {
@@ -100,3 +113,7 @@ class ModalityJoin(keras.layers.Layer):
             "mask_rates": self.mask_rates,
             "seed": self.seed,
         }
+
+
+def _sum(end, length):
+    return None if end is None or length is None else end + length

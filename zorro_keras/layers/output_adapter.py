@@ -16,13 +16,23 @@ class OutputAdapter:
         head: layer on the answers `(B, O, E)`: `keras.layers.Dense` for one result a query, or
             `ClassificationHead`, `TiedEmbedding`; `None` to leave them as they are.
 
+    Raises:
+        ValueError: if `queries` are neither a layer nor a name.
+
     Reference:
         Perceiver IO, arXiv 2107.14795, section 3.2 and Figure 3.
     """
 
     def __init__(self, queries, head=None):
+        if not isinstance(queries, (keras.layers.Layer, str)):
+            raise ValueError(f"`queries` must be a layer or the name of an input. Received: {queries!r}")
         self.queries = queries
         self.head = head
+
+    @property
+    def layers(self):
+        """The layers that it is made of: the queries, unless an input asks, and the head, if there is one."""
+        return [part for part in (self.queries, self.head) if isinstance(part, keras.layers.Layer)]
 
     def get_config(self):
         """Returns plain data from which `from_config` builds an equal adapter."""
@@ -34,7 +44,12 @@ class OutputAdapter:
     @classmethod
     def from_config(cls, config):
         """Builds the adapter that `get_config` described."""
-        return cls(**{part: keras.saving.deserialize_keras_object(value) for part, value in config.items()})
+        return cls(
+            **{
+                part: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+                for part, value in config.items()
+            }
+        )
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -54,6 +69,8 @@ class ClassificationHead(keras.layers.Layer):
 
     def __init__(self, num_classes, activation=None, **kwargs):
         super().__init__(**kwargs)
+        if num_classes < 1:
+            raise ValueError(f"`num_classes` must be positive. Received: num_classes={num_classes}")
         self.num_classes = num_classes
         self.activation = keras.activations.get(activation)
 
@@ -92,6 +109,9 @@ class TiedEmbedding(keras.layers.Layer):
 
     Returns:
         Tensor `(B, O, V)`, logits.
+
+    Raises:
+        ValueError: if the table has another vocabulary than V, or vectors of another width than the answers.
     """
 
     def __init__(self, stream, vocabulary_size, **kwargs):
@@ -103,10 +123,19 @@ class TiedEmbedding(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,), initializer="zeros")
 
     def call(self, answers, table):
+        self._check(answers, table)
         table = ops.cast(table, answers.dtype)
         return ops.matmul(answers, ops.transpose(table)) + ops.cast(self.bias, answers.dtype)
 
+    def _check(self, answers, table):
+        if tuple(table.shape) != (expected := (self.vocabulary_size, answers.shape[-1])):
+            raise ValueError(
+                f"The table of input `{self.stream}` must hold `vocabulary_size` vectors as wide as the "
+                f"answers, {expected}. Received: {tuple(table.shape)}"
+            )
+
     def compute_output_spec(self, answers, table):
+        self._check(answers, table)
         shape = (*answers.shape[:-1], self.vocabulary_size)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 

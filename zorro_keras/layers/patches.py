@@ -6,20 +6,31 @@ from keras import ops
 
 
 def cut_patches(x, patch):
-    """Returns the patches `(B, T, P)` of an array, in the order of its axes, the last axis fastest.
+    """Returns the patches `(B, *grid, P)` of an array.
 
-    A patch is read out in the same order, so its channels come last and vary fastest.
+    A patch is read out in the order of the array's axes, the last axis fastest, so its channels come last.
 
     Args:
-        x: tensor `(B, *shape)`, every size but B known.
+        x: tensor `(B, *shape)`; on TensorFlow its sizes need not be known.
         patch: tuple of int, size of a patch along the first axes of the shape; it must divide them. Axes
             beyond those, such as channels, belong to every patch whole.
+
+    Raises:
+        ValueError: if the patch does not divide the array.
     """
     rank = len(patch)
-    sizes, rest = x.shape[1 : rank + 1], x.shape[rank + 1 :]
+    if any(size is not None and size % step for size, step in zip(x.shape[1:], patch, strict=False)):
+        raise ValueError(f"A patch must divide the array. Received: patch={patch}, shape={tuple(x.shape)}")
+    sizes, rest = ops.shape(x)[1 : rank + 1], x.shape[rank + 1 :]
     grid = tuple(size // step for size, step in zip(sizes, patch, strict=True))
     split = [size for pair in zip(grid, patch, strict=True) for size in pair]
     x = ops.reshape(x, (-1, *split, *rest))
     tail = range(2 * rank + 1, 2 * rank + 1 + len(rest))
     x = ops.transpose(x, (0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2), *tail))
-    return ops.reshape(x, (-1, math.prod(grid), math.prod(patch) * math.prod(rest)))
+    return ops.reshape(x, (-1, *grid, math.prod(patch) * math.prod(rest)))
+
+
+def flatten_grid(x):
+    """Returns `(B, T, C)` of an array `(B, *grid, C)`, the grid's last axis fastest."""
+    grid = ops.shape(x)[1:-1]
+    return x if len(grid) == 1 else ops.reshape(x, (-1, math.prod(grid), x.shape[-1]))

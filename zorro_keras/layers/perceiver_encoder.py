@@ -43,6 +43,9 @@ class PerceiverEncoder(keras.layers.Layer):
     Returns:
         Tensor `(B, L, D)`.
 
+    Raises:
+        ValueError: for sizes that are not positive, or widths that the heads do not divide.
+
     Reference:
         Perceiver IO, arXiv 2107.14795, section 3.1 and appendix E.
     """
@@ -68,11 +71,16 @@ class PerceiverEncoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if num_layers < 1 or num_repeats < 1:
-            raise ValueError(
-                "`num_layers` and `num_repeats` must be positive. "
-                f"Received: num_layers={num_layers}, num_repeats={num_repeats}"
-            )
+        sizes = {
+            "num_latents": num_latents,
+            "latent_dim": latent_dim,
+            "num_layers": num_layers,
+            "num_repeats": num_repeats,
+            "key_chunk": key_chunk,
+        }
+        for argument, size in sizes.items():
+            if size is not None and size < 1:
+                raise ValueError(f"`{argument}` must be positive. Received: {argument}={size}")
         self.num_latents = num_latents
         self.latent_dim = latent_dim
         self.num_layers = num_layers
@@ -89,6 +97,11 @@ class PerceiverEncoder(keras.layers.Layer):
         self.key_chunk = key_chunk
         self.remat = remat
         self.seed = seed
+
+    @staticmethod
+    def num_seeds(num_layers):
+        """Returns how many seeds, from `seed` on, the dropouts of an encoder take."""
+        return 2 + 4 * num_layers
 
     def build(self, elements_shape):
         shared = {
@@ -117,7 +130,7 @@ class PerceiverEncoder(keras.layers.Layer):
         self.cross_attention.build(latents_shape, elements_shape)
         self.blocks = []
         for layer in range(self.num_layers):
-            mlp_dim, seed = self.mlp_dim or self.latent_dim, self.seed + 2 + 4 * layer
+            mlp_dim, seed = self.mlp_dim or self.latent_dim, self.seed + self.num_seeds(layer)
             block = TransformerBlock(self.num_heads, mlp_dim, seed=seed, name=f"block_{layer}", **shared)
             block.build(latents_shape)
             self.blocks.append(block)

@@ -7,7 +7,7 @@ from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
 from zorro_keras.layers.learned_positions import LearnedPositions
-from zorro_keras.layers.patches import cut_patches
+from zorro_keras.layers.patches import cut_patches, flatten_grid
 from zorro_keras.streams import Tokens
 
 
@@ -62,7 +62,7 @@ class Tokenizer(keras.layers.Layer):
     def call(self, x, keep=None):
         patches = x
         if not isinstance(self.stream, Tokens):
-            patches = cut_patches(ops.cast(x, self.compute_dtype), self.stream.patch)
+            patches = flatten_grid(cut_patches(ops.cast(x, self.compute_dtype), self.stream.patch))
         if keep is not None:
             keep = keep if len(patches.shape) == 2 else keep[..., None]
             patches = ops.where(keep, patches, ops.zeros_like(patches))

@@ -6,8 +6,10 @@ import keras_hub
 from zorro_keras.layers import ModalityJoin
 from zorro_keras.models import perceiver_io_variants as variants
 from zorro_keras.models.any_streams import AnyStreams
-from zorro_keras.models.perceiver_parts import PerceiverParts
+from zorro_keras.models.perceiver_config import parts_config, parts_from_config, set_dtype
+from zorro_keras.models.perceiver_parts import PerceiverParts, check_parts
 from zorro_keras.models.stream_inputs import StreamInputs
+from zorro_keras.models.unknown_names import check_names
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -15,7 +17,8 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
     """Inputs are read by latents, the latents think, and output queries read the latents.
 
     The four parts are layers that a user recombines freely; a part given to two models is shared by them, so
-    a pretrained encoder goes on with new outputs by being passed on.
+    a pretrained encoder goes on with new outputs by being passed on. A layer in two places of one model is
+    shared by them too, also after saving.
 
     Args:
         input_adapters: dict of input to `InputAdapter`. Several inputs are brought to one width and joined.
@@ -29,18 +32,21 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             learned mask vector in training. An input named here is shown as mask vectors where it is absent;
             others are then not read at all. `None` for none.
         seed: int, seed of the masks.
+        dtype: dtype policy of every part, none of which may be built yet in another one; `None` leaves each
+            its own.
 
     Call arguments:
         inputs: dict of input to array `(B, *stream.shape)`, where sizes along the cut axes may differ from
             the stream's. A key that is missing or `None` leaves the input out. `inputs["presence"]` may map
             inputs to bool `(B,)`, True where the example has it; `inputs["padding_mask"]` inputs to bool
-            `(B, M)`, True where the element is real.
+            `(B, M)`, True where the element is real; `inputs["positions"]` inputs to float `(B, M, axes)`
+            in [-1, 1], where the elements lie if not on the grid.
 
     Returns:
         Dict of output to what its head makes of the answers; see `encode` and `decode` for the two halves.
 
     Raises:
-        ValueError: for unknown inputs or wrong shapes.
+        ValueError: for parts that do not fit together, unknown inputs or wrong shapes.
 
     Example:
 
@@ -87,8 +93,15 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
                 f"Received: {list(input_adapters)} and {list(output_adapters)}"
             )
         # === Layers ===
+        check_parts(input_adapters, output_adapters)
+        check_names("mask_rates", mask_rates or (), input_adapters)
+        layers = [*input_adapters.values(), encoder, decoder]
+        layers += [part for adapter in output_adapters.values() for part in adapter.layers]
+        if dtype is not None:
+            set_dtype(layers, dtype)
+        dtype = encoder.dtype_policy if dtype is None else dtype
         input_join = query_join = None
-        if len(input_adapters) > 1:
+        if len(input_adapters) > 1 or mask_rates:
             input_join = ModalityJoin(input_padding, mask_rates, seed, dtype=dtype, name="input_join")
         if len(output_adapters) > 1:
             query_join = ModalityJoin(query_padding, dtype=dtype, name="query_join")
@@ -118,9 +131,13 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             variant: name of a row of `zorro_keras.models.perceiver_io_variants`, such as "language".
             semantics: "deepmind" or "hugging_face": whose numbers to give where the two published
                 implementations differ.
-            **overrides: sizes to change, see the variant.
+            **overrides: sizes to change, see the variant; and `dtype`, the policy of all parts.
+
+        Raises:
+            ValueError: for an unknown variant, semantics or size, naming the nearest.
         """
-        return cls(**variants.parts(variant, semantics, overrides))
+        dtype = overrides.pop("dtype", None)
+        return cls(**variants.parts(variant, semantics, overrides), dtype=dtype)
 
     @property
     def encoder(self):
@@ -146,6 +163,15 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         """Returns the outputs for the inputs that are given: what a call runs."""
         return self.parts.answer(self._parse(inputs), training=training)
 
+    def compute_output_spec(self, inputs, training=None):
+        arrays = {name: x for name, x in inputs.items() if isinstance(x, keras.KerasTensor)}
+        if None not in [size for x in arrays.values() for size in x.shape[1:]]:
+            return super().compute_output_spec(inputs, training=training)
+        # Sizes that are not known yet: the layers say what they make of them, no array is tried.
+        check_names("inputs", inputs, self.streams)
+        specs = self.parts.answer(StreamInputs(arrays))
+        return {name: keras.KerasTensor(spec.shape, spec.dtype) for name, spec in specs.items()}
+
     def encode(self, inputs, training=None):
         """Returns the latents `(B, L, D)` of the given inputs: encode once, decode many times."""
         given = self._parse(inputs)
@@ -168,10 +194,14 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
 
         Returns:
             Dict of output to what its head makes of the answers.
+
+        Raises:
+            ValueError: for names that are no output's, a mask that is not bool, or missing `inputs`.
         """
         outputs = list(outputs or self.output_adapters)
-        if unknown := sorted(set(outputs) - set(self.output_adapters)):
-            raise ValueError(f"`outputs` may name {list(self.output_adapters)}. Received: unknown {unknown}")
+        asked = {"outputs": outputs, "rows": rows, "queries": queries, "query_mask": query_mask}
+        for argument, names in asked.items():
+            check_names(argument, names or (), self.output_adapters)
         queries = dict(queries or {})
         own = [name for name in outputs if name not in queries]
         sources = {self.output_adapters[name].queries for name in own if self._asked_by_input(name)}
@@ -180,9 +210,8 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             elements = self.parts.elements(self._parse(inputs), training)
         if missing := sorted(sources - set(elements)):
             raise ValueError(f"`inputs` must hold {missing}, whose elements ask for outputs.")
-        made = self.parts.queries(own, latents, elements, rows)
-        asked = {name: {**made, **queries}[name] for name in outputs}
-        return self.parts.decode(latents, asked, query_mask, training)
+        queries |= self.parts.queries(own, latents, elements, rows)
+        return self.parts.decode(latents, {name: queries[name] for name in outputs}, query_mask, training)
 
     def _asked_by_input(self, name):
         return isinstance(self.output_adapters[name].queries, str)
@@ -191,12 +220,13 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         return StreamInputs.parse(inputs, self.streams, resizable=True)
 
     def get_config(self):
+        config = super().get_config()
+        # The parts know their dtypes. Without a word of it here `from_preset(dtype=...)` can give another.
+        if not isinstance(self.dtype_policy, keras.dtype_policies.DTypePolicyMap):
+            del config["dtype"]
         return {
-            **super().get_config(),
-            "input_adapters": _serialize(self.input_adapters),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "output_adapters": _serialize(self.output_adapters),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            **config,
+            **parts_config(self.parts),
             "input_padding": self.input_padding,
             "query_padding": self.query_padding,
             "mask_rates": self.mask_rates,
@@ -205,18 +235,10 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_config(cls, config):
-        parts = {part: _deserialize(config[part]) for part in ("input_adapters", "output_adapters")}
-        for part in ("encoder", "decoder"):
-            parts[part] = _deserialize({part: config[part]})[part]
-        return super().from_config({**config, **parts})
-
-
-def _serialize(layers):
-    return {name: keras.saving.serialize_keras_object(layer) for name, layer in layers.items()}
-
-
-def _deserialize(layers):
-    return {
-        name: keras.saving.deserialize_keras_object(layer) if isinstance(layer, dict) else layer
-        for name, layer in layers.items()
-    }
+        config = dict(config)
+        dtype = config.pop("dtype", None)
+        if isinstance(dtype, dict):
+            dtype = keras.saving.deserialize_keras_object(dtype)
+        if isinstance(dtype, keras.dtype_policies.DTypePolicyMap):
+            dtype = None  # quantized: the parts tell
+        return cls(**{**config, **parts_from_config(config, dtype)})

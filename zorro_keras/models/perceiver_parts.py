@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import keras
 from keras import ops
 
 from zorro_keras.layers import (
@@ -13,6 +14,7 @@ from zorro_keras.layers import (
     TiedEmbedding,
 )
 from zorro_keras.models.stream_inputs import StreamInputs, spread
+from zorro_keras.models.unknown_names import check_names
 
 
 @dataclass
@@ -26,7 +28,7 @@ class PerceiverParts:
         encoder: `PerceiverEncoder`.
         output_adapters: dict of output to `OutputAdapter`.
         decoder: `PerceiverDecoder`.
-        input_join: `ModalityJoin` of several inputs, `None` for one.
+        input_join: `ModalityJoin` of several inputs, or of one that is masked at random; `None` for one.
         query_join: `ModalityJoin` of the queries of several outputs, `None` for one.
     """
 
@@ -51,7 +53,9 @@ class PerceiverParts:
     def elements(self, given: StreamInputs, training=None) -> dict:
         """Returns the elements `(B, M, C)` of each input, positions included."""
         return {
-            name: self.input_adapters[name](array, keep=given.keep(name), training=training)
+            name: self.input_adapters[name](
+                array, keep=given.keep(name), coordinates=given.positions.get(name), training=training
+            )
             for name, array in given.arrays.items()
         }
 
@@ -93,10 +97,11 @@ class PerceiverParts:
 
     def decode(self, latents, queries: dict, query_mask: dict | None = None, training=None) -> dict:
         """Returns the outputs that the given queries ask for."""
-        lengths = {name: array.shape[1] for name, array in queries.items()}
+        lengths = {name: ops.shape(array)[1] for name, array in queries.items()}
         mask = None
         if query_mask:
-            mask = [spread(query_mask.get(name), latents, lengths[name]) for name in sorted(queries)]
+            masks = {name: _checked_mask(name, mask) for name, mask in query_mask.items()}
+            mask = [spread(masks.get(name), latents, lengths[name]) for name in sorted(queries)]
             mask = mask[0] if len(mask) == 1 else ops.concatenate(mask, axis=1)
         if self.query_join is None:
             ((name, joined),) = queries.items()
@@ -109,12 +114,42 @@ class PerceiverParts:
     def _output(self, name, answers):
         head = self.output_adapters[name].head
         if isinstance(head, TiedEmbedding):
-            return head(answers, self.input_adapters[head.stream].embedding.embeddings)
+            return head(answers, self.input_adapters[head.stream].stem.embeddings)
         return answers if head is None else head(answers)
 
     def _blank(self, name, like):
         """Returns elements for an input that is not given, and the mask that replaces them all."""
         adapter = self.input_adapters[name]
-        batch, count = ops.shape(like)[0], adapter.stream.num_tokens
+        batch, count = ops.shape(like)[0], adapter.num_elements
         mask = ops.ones((batch, 1), dtype="bool")
         return ops.zeros((batch, count, adapter.dim), dtype=like.dtype), mask
+
+
+def check_parts(input_adapters, output_adapters):
+    """Does nothing if every input that an output needs exists, and is what it needs.
+
+    Raises:
+        ValueError: naming the output and what it asks for.
+    """
+    for name, adapter in output_adapters.items():
+        if isinstance(adapter.queries, str):
+            check_names(f"output_adapters['{name}'].queries", [adapter.queries], input_adapters)
+        if not isinstance(adapter.head, TiedEmbedding):
+            continue
+        check_names(f"output_adapters['{name}'].head.stream", [adapter.head.stream], input_adapters)
+        stem = input_adapters[adapter.head.stream].stem
+        if not isinstance(stem, keras.layers.Embedding):
+            raise ValueError(
+                f"`output_adapters['{name}'].head` shares the table of an input of ids. "
+                f"Received: input `{adapter.head.stream}` with {stem}"
+            )
+
+
+def _checked_mask(name, mask):
+    mask = ops.convert_to_tensor(mask)
+    if keras.backend.standardize_dtype(mask.dtype) != "bool" or len(mask.shape) != 2:
+        raise ValueError(
+            f"`query_mask['{name}']` must be bool (B, O), True = may read. "
+            f"Received: {keras.backend.standardize_dtype(mask.dtype)} {tuple(mask.shape)}"
+        )
+    return mask

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from keras import ops
 
+from zorro_keras.models.unknown_names import check_names
+
 
 @dataclass
 class StreamInputs:
@@ -13,21 +15,24 @@ class StreamInputs:
         arrays: dict of stream to tensor `(B, *shape)`, in the model's order.
         presence: dict of stream to bool tensor `(B,)`, True where the example has the stream.
         padding_mask: dict of stream to bool tensor `(B, T)`, True where the token is real.
+        positions: dict of stream to float tensor `(B, T, axes)`, where the tokens lie if not on the grid.
     """
 
     arrays: dict = field(default_factory=dict)
     presence: dict = field(default_factory=dict)
     padding_mask: dict = field(default_factory=dict)
+    positions: dict = field(default_factory=dict)
 
     @classmethod
     def parse(cls, inputs, streams, resizable=False):
         """Returns the given inputs checked against `streams` (dict of name to description).
 
         Args:
-            inputs: dict of stream to array; a missing key or `None` leaves the stream out. Two more keys may
-                hold dicts by stream: `presence` and `padding_mask`.
+            inputs: dict of stream to array; a missing key or `None` leaves the stream out. More keys may hold
+                dicts by stream: `presence`, `padding_mask` and, if resizable, `positions`.
             streams: dict of name to `zorro_keras.streams` description.
-            resizable: bool, whether the model itself checks the shapes, because it takes several.
+            resizable: bool, whether the model itself checks the shapes, because it takes several, and its
+                tokens may lie anywhere.
 
         Raises:
             ValueError: for anything but a dict, unknown names, wrong shapes, or no stream at all.
@@ -37,21 +42,21 @@ class StreamInputs:
                 f"A model of streams takes a dict with some of {list(streams)}. Received: {type(inputs)}"
             )
         given = {name: value for name, value in inputs.items() if value is not None}
-        presence, padding_mask = given.pop("presence", {}), given.pop("padding_mask", {})
-        for argument, values in {"inputs": given, "presence": presence, "padding_mask": padding_mask}.items():
-            if unknown := sorted(set(values) - set(streams)):
-                raise ValueError(
-                    f"`{argument}` may name the streams {list(streams)}. Received: unknown {unknown}"
-                )
+        by_stream = {key: given.pop(key, {}) for key in ("presence", "padding_mask")}
+        by_stream["positions"] = given.pop("positions", {}) if resizable else {}
+        for argument, values in {"inputs": given, **by_stream}.items():
+            check_names(argument, values, streams)
         if not given:
             raise ValueError(f"At least one of the streams {list(streams)} is needed. Received: none")
         arrays = {name: ops.convert_to_tensor(given[name]) for name in streams if name in given}
         for name, array in () if resizable else arrays.items():
             _check_shape(name, array.shape, streams[name].shape)
+        marks = {key: {n: v for n, v in by_stream[key].items() if n in arrays} for key in by_stream}
         return cls(
             arrays,
-            {name: _as_mask(presence[name], 1) for name in arrays if name in presence},
-            {name: _as_mask(padding_mask[name], 2) for name in arrays if name in padding_mask},
+            {name: _as_mask(mask, 1) for name, mask in marks["presence"].items()},
+            {name: _as_mask(mask, 2) for name, mask in marks["padding_mask"].items()},
+            {name: ops.convert_to_tensor(places) for name, places in marks["positions"].items()},
         )
 
     def keep(self, stream):

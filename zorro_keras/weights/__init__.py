@@ -1,15 +1,35 @@
-"""Published weights in and out: Hugging Face folders and DeepMind pickles, without their libraries."""
+"""Published weights in and out: Hugging Face folders and DeepMind pickles, without their libraries.
+
+| Hugging Face repository: deepmind/ | DeepMind file | model | parameters |
+|---|---|---|---|
+| language-perceiver | language_perceiver_io_bytes.pickle | language | 201,108,230 |
+| vision-perceiver-learned | imagenet_learned_position_encoding.pystate | image_learned | 62,255,848 |
+| vision-perceiver-fourier | imagenet_fourier_position_encoding.pystate | image_fourier | 48,440,627 |
+| vision-perceiver-conv | imagenet_conv_preprocessing.pystate | image_conv | 48,646,522 |
+| optical-flow-perceiver | optical_flow_checkpoint.pystate | optical_flow | 41,057,134 |
+| multimodal-perceiver | video_autoencoding_checkpoint.pystate | autoencoder | 19,858,855 |
+| any PerceiverForSequenceClassification | | text_classification | |
+
+The first four are also variants of `PerceiverIOBackbone.from_variant`, and with text_classification what
+`save_hugging_face` writes.
+
+Every one loads without options. `semantics="deepmind"` gives DeepMind's numbers from Hugging Face's files:
+the tanh form of GELU; for image_learned no query residual in the decoder; for image_conv DeepMind's padding
+and its kernel, whose rows and columns Hugging Face's converter exchanged.
+"""
 
 from zorro_keras.weights.checkpoint import Checkpoint, read_checkpoint
 from zorro_keras.weights.error import WeightsError
 from zorro_keras.weights.export import save_hugging_face
 from zorro_keras.weights.load import Conversion, convert, load
 from zorro_keras.weights.report import Report, Use
+from zorro_keras.weights.settings import Setting
 
 __all__ = [
     "Checkpoint",
     "Conversion",
     "Report",
+    "Setting",
     "Use",
     "WeightsError",
     "convert",

@@ -3,23 +3,27 @@
 import re
 
 from zorro_keras.weights import names
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import WeightsError, listed
 from zorro_keras.weights.forms import to_ours
+
+MAX_LAYERS = 1000  # of a stack: twenty times as many as any published model has
 
 
 def rows_of(checkpoint):
     """Returns the rows of a checkpoint's model, each of which has its tensor, and the tensors left unused.
 
     Returns:
-        Tuple of rows, and dict of unused tensor to the reason.
+        Tuple of rows, int, the layers of the stack, and dict of unused tensor to the reason.
 
     Raises:
-        WeightsError: naming every tensor that is missing or that the model does not have.
+        WeightsError: naming the tensors that are missing or that the model does not have.
     """
     tensors = checkpoint.tensors
     layer = re.compile(rf"({names.LAYERS[checkpoint.origin]})[./]")
-    num_layers = len({found[1] for found in map(layer.match, tensors) if found})
-    rows = names.rows(checkpoint.model, max(num_layers, 1))
+    num_layers = max(len({found[1] for found in map(layer.match, tensors) if found}), 1)
+    if num_layers > MAX_LAYERS:
+        raise WeightsError(f"A stack must have at most {MAX_LAYERS} layers. Received: {num_layers}")
+    rows = names.rows(checkpoint.model, num_layers)
     wanted = {getattr(row, checkpoint.origin) for row in rows}
     unused = {
         name: reason
@@ -29,11 +33,9 @@ def rows_of(checkpoint):
     }
     faults = {"missing": wanted - set(tensors), "unknown": set(tensors) - wanted - set(unused)}
     if any(faults.values()):
-        found = "; ".join(
-            f"{fault}: {', '.join(sorted(names_))}" for fault, names_ in faults.items() if names_
-        )
-        raise WeightsError(f"The tensors are not those of {checkpoint.model}. Received: {found}")
-    return rows, unused
+        found = "; ".join(f"{fault}: {listed(names_)}" for fault, names_ in faults.items() if names_)
+        raise WeightsError(f"The tensors must be those of {checkpoint.model}. Received: {found}")
+    return rows, num_layers, unused
 
 
 def arrays_of(checkpoint, rows, kernel_order=None):

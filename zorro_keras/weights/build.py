@@ -7,14 +7,17 @@ import keras
 from zorro_keras import streams
 from zorro_keras.layers import (
     ClassificationHead,
+    ConvStem,
     FourierPositions,
     InputAdapter,
     LearnedArray,
     OutputAdapter,
     PerceiverDecoder,
     PerceiverEncoder,
+    PixelStem,
     TiedEmbedding,
 )
+from zorro_keras.layers.initializers import fan_in_kernel
 from zorro_keras.weights.error import WeightsError
 
 VIDEO_PATCH = (1, 4, 4)
@@ -75,7 +78,7 @@ def _shared(width, axes, cross, own):
     return found[0]
 
 
-def _decoder(output_adapters, axes, settings, output_dim=None):
+def _decoder(output_adapters, axes, settings, **output):
     asked_by_input = "embed_dim" if "text" in output_adapters else "context_dim"
     query = axes["query_dim"] if "query_dim" in axes else axes[asked_by_input]
     query_key = axes["decoder_query_key_dim"]
@@ -85,9 +88,9 @@ def _decoder(output_adapters, axes, settings, output_dim=None):
         _unless(axes["decoder_value_dim"], query_key),
         _unless(axes["decoder_mlp_dim"], query),
         settings.query_residual,
-        output_dim,
-        settings.activation,
+        activation=settings.activation,
         name="decoder",
+        **output,
     )
 
 
@@ -128,7 +131,6 @@ def _text_classification(axes, settings):
 def _image(stem, step, learned, axes, settings):
     grid = tuple(size // step for size in settings.size_px)
     channels = axes.get("channels", 3)
-    embed_dim = axes.get("embed_dim")
     if learned:
         if math.prod(grid) != axes["num_pixels"]:
             raise ValueError(
@@ -137,15 +139,13 @@ def _image(stem, step, learned, axes, settings):
         positions = LearnedArray(axes["num_pixels"], axes["code_dim"], name="image_positions")
         code = axes["position_dim"]
     else:
-        code = axes["context_dim"] - (embed_dim or channels)
-        positions = _fourier(grid, settings.max_resolution, code, "image_positions")
+        code = axes["context_dim"] - axes.get("embed_dim", channels)
+        positions = _fourier(None, settings.max_resolution, code, "image_positions")
     adapter = InputAdapter(
         streams.Image(*settings.size_px, channels, patch=(step, step)),
-        embed_dim,
-        stem,
-        positions,
+        stem=stem,
+        positions=positions,
         position_dim=code if learned else None,
-        semantics=settings.semantics,
         name="image_input",
     )
     if adapter.dim != axes["context_dim"]:
@@ -154,24 +154,25 @@ def _image(stem, step, learned, axes, settings):
 
 
 def _image_learned(axes, settings):
-    return _image("pixels", 1, True, axes, settings)
+    return _image(PixelStem((1, 1), axes["embed_dim"], name="stem"), 1, True, axes, settings)
 
 
 def _image_fourier(axes, settings):
-    return _image("pixels", 1, False, axes, settings)
+    return _image(PixelStem((1, 1), axes.get("embed_dim"), name="stem"), 1, False, axes, settings)
 
 
 def _image_conv(axes, settings):
-    return _image("conv", 4, False, axes, settings)
+    stem = ConvStem(axes["embed_dim"], semantics=settings.semantics, name="stem")
+    return _image(stem, 4, False, axes, settings)
 
 
 def _fourier(grid, max_resolution, dim, name, endpoint=True):
     """Returns the Fourier positions with `dim` channels: positions, sines and cosines of so many bands."""
-    num_bands, rest = divmod(dim - len(grid), 2 * len(grid))
-    if rest or len(max_resolution) != len(grid):
+    rank = len(max_resolution)
+    num_bands, rest = divmod(dim - rank, 2 * rank)
+    if rest:
         raise ValueError(
-            f"Fourier positions of {len(grid)} axes have a whole number of bands, and as many resolutions. "
-            f"Received: {dim} channels and the resolutions {max_resolution}"
+            f"Fourier positions of {rank} axes have a whole number of bands. Received: {dim} channels"
         )
     return FourierPositions(grid, num_bands, max_resolution, endpoint=endpoint, name=name)
 
@@ -181,7 +182,7 @@ def _optical_flow(axes, settings):
     adapter = InputAdapter(
         streams.Image(*settings.size_px, axes["channels"], patch=(1, 1)),
         axes["embed_dim"],
-        positions=_fourier(settings.size_px, settings.max_resolution, code, "neighbourhood_positions"),
+        positions=_fourier(None, settings.max_resolution, code, "neighbourhood_positions"),
         name="neighbourhood_input",
     )
     # The published decoder answers in hundredths of the units that it was trained on.
@@ -189,7 +190,8 @@ def _optical_flow(axes, settings):
     return {
         "input_adapters": {"neighbourhoods": adapter},
         "output_adapters": {"flow": OutputAdapter("neighbourhoods", head)},
-        "decoder": {"output_dim": axes["output_dim"]},
+        # The last layer starts at zero: an untrained model sees no motion.
+        "decoder": {"output_dim": axes["output_dim"], "output_initializer": "zeros"},
     }
 
 
@@ -215,7 +217,7 @@ def _media_inputs(axes, settings):
     adapters = {
         name: InputAdapter(
             stream,
-            positions=_fourier(stream.grid, resolution[name], codes[name], f"{name}_positions"),
+            positions=_fourier(None, resolution[name], codes[name], f"{name}_positions"),
             name=f"{name}_input",
         )
         for name, stream in (("audio", sound), ("image", clip))
@@ -234,8 +236,11 @@ def _media_outputs(axes, settings):
     }
     resolution = {"audio": (settings.num_samples,), "image": settings.max_resolution}
     heads = {
-        "audio": keras.layers.Dense(axes["samples_per_patch"], name="audio_samples"),
-        "image": keras.layers.Dense(axes["channels"], name="image_pixels"),
+        name: keras.layers.Dense(units, kernel_initializer=fan_in_kernel(), name=dense)
+        for name, units, dense in (
+            ("audio", axes["samples_per_patch"], "audio_samples"),
+            ("image", axes["channels"], "image_pixels"),
+        )
     }
     outputs = {
         name: OutputAdapter(

@@ -1,11 +1,12 @@
 """From a file or folder to named arrays, and whose model they are."""
 
-import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import WeightsError, listed, short, shown
 from zorro_keras.weights.haiku_pickle import read_haiku_pickle
+from zorro_keras.weights.json_file import parsed
 from zorro_keras.weights.names import MARKS
 from zorro_keras.weights.safetensors_file import read_safetensors
 from zorro_keras.weights.torch_zip import read_torch_zip
@@ -18,6 +19,7 @@ _NAMES = (
     "pytorch_model.bin.index.json",
 )
 _PATTERNS = ("*.safetensors", "*.bin", "*.pystate", "*.pickle")
+_SHARD = re.compile(r"\w[\w.-]*\.(safetensors|bin)", re.ASCII)
 _LEGACY_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the number that torch wrote first, before it wrote zips
 
 
@@ -49,9 +51,9 @@ class Checkpoint:
         for mark, model in MARKS[origin].items():
             if mark in tensors:
                 return cls(origin, model, dict(tensors), dict(config or {}))
-        some = ", ".join(sorted(tensors)[:5]) or "none"
         raise WeightsError(
-            f"The tensors are of no published Perceiver IO model. Received: {len(tensors)}: {some} ..."
+            "The tensors must be those of a published Perceiver IO model. "
+            f"Received: {len(tensors)}: {listed(tensors) or 'none'}"
         )
 
 
@@ -61,7 +63,7 @@ def read_checkpoint(path):
     Args:
         path: str or path of a Hugging Face repository on disk, or of one file: `model.safetensors`,
             `pytorch_model.bin`, an index of several of these, or a `.pystate` or `.pickle` of DeepMind's. A
-            `config.json` beside it is read too.
+            `config.json` beside a file of Hugging Face's is read too.
 
     Returns:
         `Checkpoint`.
@@ -70,7 +72,15 @@ def read_checkpoint(path):
         WeightsError: for a missing, damaged, unknown or unsafe file. Nothing in a file is ever executed.
     """
     path = _file(Path(path))
-    return Checkpoint.recognise(_tensors(path), _json(path.with_name("config.json")))
+    tensors = _tensors(path)
+    try:
+        checkpoint = Checkpoint.recognise(tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+    config = path.with_name("config.json")
+    if checkpoint.origin == "deepmind" or not config.is_file():
+        return checkpoint
+    return replace(checkpoint, config=parsed(config.name, _read(config)))
 
 
 def _file(path):
@@ -86,15 +96,26 @@ def _file(path):
     return found[0]
 
 
-def _tensors(path):
+def _read(path):
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
+
+
+def _tensors(path):
+    data = _read(path)
     try:
         if path.suffix == ".json":
             return _sharded(path, data)
-        return _reader(data)(data)
+        tensors = _reader(data)(data)
+        # A tensor can be there under many names: all of them may need no more memory than the file justifies,
+        # which is twice its size for numbers of 16 bits.
+        if (amount := sum(tensor.nbytes for tensor in tensors.values())) > 2 * len(data):
+            raise WeightsError(
+                f"{len(data)} bytes must not hold more numbers. Received: {amount} bytes of them"
+            )
+        return tensors
     except WeightsError as error:
         raise WeightsError(f"{path.name}: {error}") from error
 
@@ -111,28 +132,19 @@ def _reader(data):
 
 def _sharded(path, data):
     """Returns the tensors that an index says lie in several files beside it."""
-    places = _parsed(path.name, data).get("weight_map")
+    places = parsed("The index", data).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
-        raise WeightsError("The index must map tensors to files.")
+        raise WeightsError(f"`weight_map` must map tensors to names of files. Received: {shown(places)}")
     tensors = {}
     for file in sorted(set(places.values())):
-        if Path(file).name != file or file.endswith(".json"):
-            raise WeightsError(f"The files of an index must lie beside it. Received: {file!r}")
-        tensors.update(_tensors(path.with_name(file)))
-    if set(tensors) != set(places):
-        raise WeightsError(f"Index and files differ in: {', '.join(sorted(set(tensors) ^ set(places)))}")
+        if not _SHARD.fullmatch(file):
+            raise WeightsError(f"The files of an index must lie beside it. Received: {shown(file)}")
+        for name, tensor in _tensors(path.with_name(file)).items():
+            if places.get(name) != file:
+                raise WeightsError(
+                    f"`{short(name)}` must lie in {shown(places.get(name))}. Received: {short(file)}"
+                )
+            tensors[name] = tensor
+    if missing := set(places) - set(tensors):
+        raise WeightsError(f"These tensors of the index are in none of its files: {listed(missing)}")
     return tensors
-
-
-def _json(path):
-    return _parsed(path.name, path.read_bytes()) if path.is_file() else {}
-
-
-def _parsed(name, data):
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{name} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{name} must hold a JSON object. Received: {type(content).__name__}")
-    return content

@@ -26,10 +26,10 @@ def kept_axes(row, origin, kernel_order=None):
 
 
 def to_ours(row, origin, name, array, kernel_order=None):
-    """Returns a file's array as ours, float32.
+    """Returns a file's array as ours, float32; a view where it is float32 already.
 
     Raises:
-        WeightsError: if it is no array of floats, or has another number of axes.
+        WeightsError: if it is no array of floats, has another number of axes, or numbers too large.
     """
     if array.dtype.kind != "f":
         raise WeightsError(f"`{name}` must hold floats. Received: dtype={array.dtype}")
@@ -39,7 +39,11 @@ def to_ours(row, origin, name, array, kernel_order=None):
         places = dict(zip(kept, row.axes, strict=True))
         axes = ", ".join(str(places.get(axis, 1)) for axis in range(rank))
         raise WeightsError(f"`{name}` must have the axes ({axes}). Received: shape={array.shape}")
-    return np.asarray(np.transpose(array, (*left, *kept)), "float32").reshape([array.shape[i] for i in kept])
+    with np.errstate(over="ignore"):
+        ours = np.asarray(np.transpose(array, (*left, *kept)), "float32")
+    if array.dtype.itemsize > 4 and np.isinf(ours).sum() > np.isinf(array).sum():
+        raise WeightsError(f"`{name}` must fit float32. Received: dtype={array.dtype} and larger numbers")
+    return ours.reshape([array.shape[axis] for axis in kept])
 
 
 def to_hugging_face(row, array):
@@ -50,9 +54,12 @@ def to_hugging_face(row, array):
     return np.ascontiguousarray(array.reshape(*array.shape, *[1] * (rank - array.ndim)))
 
 
-def transform(row, origin, kernel_order=None):
-    """Returns in words what `to_ours` does."""
-    rank, kept = kept_axes(row, origin, kernel_order)
+def transform(row, checkpoint, kernel_order=None):
+    """Returns in words what `to_ours` does to a row's array of a checkpoint."""
+    rank, kept = kept_axes(row, checkpoint.origin, kernel_order)
+    array = checkpoint.tensors[getattr(row, checkpoint.origin)]
+    stored = (array.dtype.metadata or {}).get("stored_as", array.dtype.name)
+    cast = "" if stored == "float32" else f", cast from {stored}"
     if len(kept) < rank:
-        return f"axes {kept} of {rank}"
-    return "as it is" if kept == tuple(range(rank)) else f"transposed {kept}"
+        return f"axes {kept} of {rank}{cast}"
+    return ("as it is" if kept == tuple(range(rank)) else f"transposed {kept}") + cast

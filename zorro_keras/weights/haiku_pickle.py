@@ -5,10 +5,12 @@ import re
 
 import numpy as np
 
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import WeightsError, short, shown
 from zorro_keras.weights.pickle_machine import Name, read_pickle
+from zorro_keras.weights.safetensors_file import widened
 
-_DTYPE = re.compile(r"[<>|=]?([biuf][1248])")
+_DTYPE = re.compile(r"[<>|=]?([biuf][1248]|c8|c16)")
+_BFLOAT16 = "ml_dtypes.bfloat16"  # a number type that numpy knows by this package only
 
 
 def read_haiku_pickle(data):
@@ -26,7 +28,7 @@ def read_haiku_pickle(data):
     """
     tree = read_pickle(data, _NAMES)
     if not isinstance(tree, dict):
-        raise WeightsError(f"The pickle must hold a dict of modules. Received: {type(tree).__name__}")
+        raise WeightsError(f"The pickle must hold a dict of modules. Received: {shown(tree)}")
     parts = [tree["params"], tree.get("state", {})] if "params" in tree else [tree]
     arrays = {}
     for part in parts:
@@ -43,7 +45,9 @@ def _flat(part):
         for leaf, value in leaves.items():
             array = value.array if isinstance(value, _Array) else value
             if not isinstance(array, (np.ndarray, np.generic)):
-                raise WeightsError(f"`{module}/{leaf}` is no array. Received: {type(value).__name__}")
+                raise WeightsError(
+                    f"`{short(f'{module}/{leaf}')}` must be an array. Received: {shown(value)}"
+                )
             arrays[f"{module}/{leaf}"] = np.asarray(array)
     return arrays
 
@@ -52,15 +56,23 @@ class _Dtype:
     """A number type: numpy pickles its size first and its byte order afterwards."""
 
     def __init__(self, code, *_):
+        self.is_bfloat16 = isinstance(code, Name) and code.text == _BFLOAT16
+        code = "u2" if self.is_bfloat16 else code
         found = _DTYPE.fullmatch(code) if isinstance(code, str) else None
         if found is None:
-            raise WeightsError(f"Weights are arrays of numbers. Received: dtype={code!r}")
+            raise WeightsError(f"Weights are arrays of numbers. Received: dtype={shown(code)}")
         self.dtype = np.dtype(found[1])
 
     def set_state(self, state):
-        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+        if not isinstance(order, str) or order not in ("<", ">", "|", "="):
             raise ValueError("a number type without a byte order")
-        self.dtype = self.dtype.newbyteorder(state[1])
+        self.dtype = self.dtype.newbyteorder(order)
+
+    def read(self, data):
+        """Returns the flat array of numbers that bytes hold."""
+        flat = np.frombuffer(data, self.dtype)
+        return widened(flat) if self.is_bfloat16 else flat
 
 
 class _Array:
@@ -72,21 +84,22 @@ class _Array:
         pass
 
     def set_state(self, state):
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise ValueError("an array without contents")
         _, shape, dtype, column_major, data = state
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes) or not isinstance(shape, tuple):
             raise ValueError("an array whose contents are no numbers")
-        if not all(isinstance(size, int) and size >= 0 for size in shape) or len(shape) > 8:
-            raise ValueError(f"an array of the shape {shape}")
+        if len(shape) > 8 or not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError(f"an array of the shape {shown(shape)}")
         if math.prod(shape) * dtype.dtype.itemsize != len(data):
-            raise ValueError(f"an array of the shape {shape} with {len(data)} bytes")
-        flat = np.frombuffer(data, dtype.dtype)
-        self.array = flat.reshape(shape, order="F" if column_major is True else "C")
+            raise ValueError(f"an array of the shape {shown(shape)} with {len(data)} bytes")
+        self.array = dtype.read(data).reshape(shape, order="F" if column_major is True else "C")
 
 
 def _scalar(dtype, data):
     if not isinstance(dtype, _Dtype) or not isinstance(data, bytes) or len(data) != dtype.dtype.itemsize:
         raise ValueError("a number without its bytes")
-    return np.frombuffer(data, dtype.dtype)[0]
+    return dtype.read(data)[0]
 
 
 def _mapping(mapping):
@@ -95,13 +108,9 @@ def _mapping(mapping):
     return mapping
 
 
-def ordered_dict(pairs=()):
-    """Returns the dict of pairs of text and anything: what stands for `collections.OrderedDict`."""
-    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
-        raise ValueError("an ordered dict of something else than pairs")
-    if not all(isinstance(key, str) for key, _ in pairs):
-        raise ValueError("an ordered dict whose keys are no text")
-    return dict(pairs)
+def ordered_dict():
+    """Stands for `collections.OrderedDict`, which Python 3 pickles empty first and its items afterwards."""
+    return {}
 
 
 def _new_array(kind, *_):
@@ -116,6 +125,7 @@ _NAMES = {
     "haiku._src.data_structures.FlatMap": _mapping,
     "numpy.ndarray": None,
     "numpy.dtype": _Dtype,
+    _BFLOAT16: None,
     **{
         f"numpy.{core}.multiarray.{name}": construct
         for core in ("core", "_core")

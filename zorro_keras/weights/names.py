@@ -116,7 +116,7 @@ _INPUT = "perceiver.input_preprocessor"
 _HAIKU_IMAGE = "image_preprocessor/~_build_network_inputs"
 
 _TEXT_INPUT = (
-    *_table("input_adapters.text.embedding.embeddings", "embed/embeddings", f"{_INPUT}.embeddings.weight",
+    *_table("input_adapters.text.stem.embeddings", "embed/embeddings", f"{_INPUT}.embeddings.weight",
             "vocabulary_size", "embed_dim"),
     *_table("input_adapters.text.positions.array", "trainable_position_encoding/pos_embs",
             f"{_INPUT}.position_embeddings.weight", "length", "embed_dim"),
@@ -137,8 +137,8 @@ _LANGUAGE = (
             "vocabulary_size", form="vector"),
 )  # fmt: skip
 _IMAGE_LEARNED = (
-    *_linear(("input_adapters.image.embedding", "image_preprocessor/~/conv2_d", f"{_INPUT}.convnet_1x1"),
-             "channels", "embed_dim", form="pointwise"),
+    *_linear(("input_adapters.image.stem.projection", "image_preprocessor/~/conv2_d",
+              f"{_INPUT}.convnet_1x1"), "channels", "embed_dim", form="pointwise"),
     *_table("input_adapters.image.positions.array", f"{_HAIKU_IMAGE}/trainable_position_encoding/pos_embs",
             f"{_INPUT}.position_embeddings.position_embeddings", "num_pixels", "code_dim"),
     *_linear(("input_adapters.image.position_projection",
@@ -146,7 +146,7 @@ _IMAGE_LEARNED = (
              "code_dim", "position_dim"),
     *_LABEL_OUTPUT,
 )  # fmt: skip
-_STEM = ("input_adapters.image.embedding", "image_preprocessor/~/conv2_d_downsample/~", f"{_INPUT}.convnet")
+_STEM = ("input_adapters.image.stem", "image_preprocessor/~/conv2_d_downsample/~", f"{_INPUT}.convnet")
 _STEM_ROWS = (
     (("convolutions.0.kernel", "conv/w", "conv.weight"), "kernel", (7, 7, "channels", "embed_dim")),
     (("norms.0.gamma", "batchnorm/scale", "batchnorm.weight"), "channels", ("embed_dim",)),
@@ -161,7 +161,7 @@ _IMAGE_CONV = (
     *_LABEL_OUTPUT,
 )
 _FLOW = (
-    *_linear(("input_adapters.neighbourhoods.embedding", "image_preprocessor/patches_linear",
+    *_linear(("input_adapters.neighbourhoods.stem.projection", "image_preprocessor/patches_linear",
               f"{_INPUT}.conv_after_patches"), "channels", "embed_dim"),
     *decoder("flow_decoder/~/basic_decoder", query="context_dim"),
     *_linear(("decoder.output_dense", "flow_decoder/~/basic_decoder/output", f"{_FEATURES}.final_layer"),

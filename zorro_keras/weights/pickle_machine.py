@@ -6,7 +6,7 @@ a name is a key of a table that the caller gives, anything else is refused.
 
 import pickletools
 
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import WeightsError, short
 
 _PLAIN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _ARGUMENT = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
@@ -16,6 +16,7 @@ _PUTS = ("BINPUT", "LONG_BINPUT", "MEMOIZE")
 _GETS = ("BINGET", "LONG_BINGET")
 _NOTHING = ("PROTO", "FRAME")
 _MARK = object()
+_MAX_ARGUMENTS = 8  # of a call: torch gives a tensor 7, numpy an array 3
 
 
 class Name:
@@ -50,9 +51,9 @@ def read_pickle(data, names, persistent=None):
             machine.step(opcode.name, argument)
     except WeightsError:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise WeightsError(f"The pickle is damaged: {error}") from error
-    if len(machine.stack) != 1:
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise WeightsError(f"The pickle is damaged: {short(str(error))}") from error
+    if len(machine.stack) != 1 or machine.stack[0] is _MARK:
         raise WeightsError(f"The pickle is damaged: it leaves {len(machine.stack)} objects instead of one.")
     return machine.stack[0]
 
@@ -158,13 +159,16 @@ class _Machine:
     def _named(self, text):
         if text not in self.names:
             raise WeightsError(
-                f"The pickle asks for the global `{text}`, which no weight file needs: it is not read, nor "
-                f"was anything in it run. Allowed: {', '.join(self.names)}"
+                f"The pickle asks for the global `{short(text)}`, which no weight file needs: it is not "
+                f"read, nor was anything in it run. Allowed: {', '.join(self.names)}"
             )
         self.stack.append(self.names[text])
 
     def _do_reduce(self, _):
         name, arguments = self._popped(2)
+        # To copy a long tuple at every call could take for ever.
+        if isinstance(arguments, tuple) and len(arguments) > _MAX_ARGUMENTS:
+            raise ValueError(f"a call with {len(arguments)} arguments")
         if not isinstance(name, Name) or name.construct is None or not isinstance(arguments, tuple):
             called = f"`{name.text}`" if isinstance(name, Name) else f"an object of {type(name).__name__}"
             raise WeightsError(f"The pickle calls {called}, which no weight file needs.")

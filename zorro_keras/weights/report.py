@@ -1,4 +1,4 @@
-"""What became of every tensor of a file."""
+"""What became of every tensor of a file, and which settings made its model."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What became of every tensor of a file.
+    """What became of every tensor of a file, and which settings made its model.
 
     Attributes:
         origin: "hugging_face" or "deepmind".
@@ -23,6 +23,7 @@ class Report:
         semantics: "deepmind" or "hugging_face", whose numbers the model gives.
         used: tuple of `Use`, one for each weight of the model.
         unused: dict of tensor to the reason why no model needs it.
+        settings: dict of each setting that tensors do not tell to its `Setting`: value, and who said so.
     """
 
     origin: str
@@ -30,13 +31,23 @@ class Report:
     semantics: str
     used: tuple = field(repr=False)
     unused: dict = field(default_factory=dict, repr=False)
+    settings: dict = field(default_factory=dict, repr=False)
 
     def summary(self) -> str:
-        """Returns the counts in a sentence."""
+        """Returns the counts in a sentence, and the settings in another."""
+        settings = ", ".join(f"{name} {value} ({source})" for name, (value, source) in self.described())
         return (
             f"{self.model} from {self.origin}, numbers of {self.semantics}: {len(self.used)} tensors used, "
-            f"{len(self.unused)} not needed, none missing."
+            f"{len(self.unused)} not needed, none missing.\n"
+            f"Settings that tensors do not tell: {settings}."
         )
+
+    def described(self) -> list:
+        """Returns pairs of setting and (value, source), values as plain data."""
+        return [
+            (name, (value.__name__ if callable(value) else value, source))
+            for name, (value, source) in self.settings.items()
+        ]
 
     def table(self) -> str:
         """Returns a line for every tensor."""

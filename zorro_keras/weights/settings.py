@@ -1,10 +1,11 @@
 """What shapes do not tell: heads, repeats, picture sizes, and the switches between the two semantics."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from zorro_keras.layers.activations import gelu_tanh
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import WeightsError, shown
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class Settings:
     semantics: str = "deepmind"
 
 
+class Setting(NamedTuple):
+    """The value of a setting, and who said so: "published", "semantics", "shapes", "config.json", "given"."""
+
+    value: object
+    source: str
+
+
 # The published models: arXiv 2107.14795 and its code.
 _PUBLISHED = {
     "language": Settings(num_cross_heads=8, num_decoder_heads=8),
@@ -48,10 +56,21 @@ _PUBLISHED = {
     "optical_flow": Settings(num_heads=16, size_px=(368, 496), max_resolution=(368, 496)),
     "autoencoder": Settings(max_resolution=(16, 56, 56)),
 }
-SIZES = (
-    "num_heads", "num_cross_heads", "num_decoder_heads", "num_repeats", "size_px", "max_resolution",
-    "num_frames", "num_samples",
-)  # fmt: skip
+_STACKS = ("num_heads", "num_cross_heads", "num_decoder_heads", "num_repeats")
+_PICTURES = (*_STACKS, "size_px", "max_resolution")
+# Which sizes mean something to which model.
+SIZES = {
+    "language": _STACKS,
+    "text_classification": _STACKS,
+    "image_learned": (*_STACKS, "size_px"),
+    "image_fourier": _PICTURES,
+    "image_conv": _PICTURES,
+    "optical_flow": _PICTURES,
+    "autoencoder": (*_PICTURES, "num_frames", "num_samples"),
+}
+_TUPLES = ("size_px", "max_resolution")
+_MOST = 2**20  # more pixels, heads or frames than any model has
+_MOST_SAMPLES = 2**31
 _CONFIG = {
     "num_heads": "num_self_attention_heads",
     "num_cross_heads": "num_cross_attention_heads",
@@ -68,81 +87,115 @@ ACTIVATIONS = {
 
 
 def settings_of(checkpoint, axes, semantics, query_residual=None, sizes=None):
-    """Returns the settings of a checkpoint's model.
+    """Returns the settings of a checkpoint's model, and who decided each that means something to it.
+
+    What is given decides before `config.json`, that before the shapes, these before the published settings.
 
     Args:
         checkpoint: `Checkpoint`.
         axes: dict of axis to size, from its shapes.
         semantics: "deepmind" or "hugging_face".
         query_residual: bool, `None` for what the semantics' code does.
-        sizes: dict of some of `SIZES` to the size to use.
+        sizes: dict of some of `SIZES` of the model to the size to use.
+
+    Returns:
+        `Settings`, and dict of name to `Setting`.
 
     Raises:
-        WeightsError: for a config or sizes that cannot be.
+        WeightsError: for a config or sizes that cannot be, or that mean nothing to the model.
     """
-    settings = _PUBLISHED[checkpoint.model]
-    if semantics == "hugging_face":
-        settings = replace(settings, activation="gelu", semantics=semantics)
-        if checkpoint.model == "image_learned":  # Hugging Face's adds the query, DeepMind's does not
-            settings = replace(settings, query_residual=True)
-    side = math.isqrt(axes.get("num_pixels", 0))
-    if side and side**2 == axes["num_pixels"]:
-        settings = replace(settings, size_px=(side, side))
-    settings = replace(settings, **_from_config(checkpoint, semantics))
+    model, published = checkpoint.model, _PUBLISHED[checkpoint.model]
+    found = {name: Setting(value, "published") for name, value in vars(published).items()}
+    given = _given(model, sizes or {})
     if query_residual is not None:
-        settings = replace(settings, query_residual=query_residual)
-    return _checked(replace(settings, **_given(sizes or {})))
+        given["query_residual"] = query_residual
+    for source, values in (
+        ("semantics", _from_semantics(model, semantics)),
+        ("shapes", _from_shapes(axes)),
+        ("config.json", _from_config(checkpoint, semantics)),
+        ("given", given),
+    ):
+        found |= {name: Setting(value, source) for name, value in values.items()}
+    settings = Settings(**{name: setting.value for name, setting in found.items()})
+    _check(settings)
+    return settings, {name: found[name] for name in (*SIZES[model], "query_residual", "activation")}
 
 
-def _given(sizes):
-    if unknown := sorted(set(sizes) - set(SIZES)):
-        raise WeightsError(f"`sizes` may name {', '.join(SIZES)}. Received: unknown {unknown}")
+def _from_semantics(model, semantics):
+    if semantics == "deepmind":
+        return {"semantics": semantics}
+    # Hugging Face's image model with learned positions adds the query, DeepMind's does not.
+    residual = {"query_residual": True} if model == "image_learned" else {}
+    return {"semantics": semantics, "activation": "gelu", **residual}
+
+
+def _from_shapes(axes):
+    side = math.isqrt(axes.get("num_pixels", 0))
+    return {"size_px": (side, side)} if side and side**2 == axes["num_pixels"] else {}
+
+
+def _given(model, sizes):
+    if unknown := sorted(set(sizes) - set(SIZES[model])):
+        raise WeightsError(f"`sizes` of {model} may name {', '.join(SIZES[model])}. Received: {unknown}")
     return {name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()}
 
 
 def _from_config(checkpoint, semantics):
-    config, found = checkpoint.config, {}
-    for name, key in _CONFIG.items():
-        if key in config:
-            found[name] = config[key]
+    config = checkpoint.config
+    found = {name: config[key] for name, key in _CONFIG.items() if key in config}
     if config.get("use_query_residual", True) is not True:
-        raise WeightsError("An encoder without query residual is not among the published models.")
+        raise WeightsError("`use_query_residual` of config.json must be true, as in all published models.")
     if semantics == "hugging_face" and "hidden_act" in config:
         activation = config["hidden_act"]
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise WeightsError(
-                f"`hidden_act` of config.json must be one of {list(ACTIVATIONS)}. Received: {activation!r}"
+                f"`hidden_act` of config.json must be one of {list(ACTIVATIONS)}. "
+                f"Received: {shown(activation)}"
             )
         found["activation"] = ACTIVATIONS[activation]
     if checkpoint.model == "optical_flow" and "train_size" in config:
-        found["size_px"] = found["max_resolution"] = _as_tuple(config["train_size"])
-    if checkpoint.model == "autoencoder" and {"num_frames", "image_size", "output_shape"} <= set(config):
-        frames, side = config["num_frames"], config["image_size"]
-        found |= {"num_frames": frames, "max_resolution": (frames, side, side)}
-        found["size_px"] = _as_tuple(config["output_shape"])[-2:]
-    if checkpoint.model == "autoencoder" and {"num_frames", "audio_samples_per_frame"} <= set(config):
-        counts = _whole("num_frames", config["num_frames"]), config["audio_samples_per_frame"]
-        found["num_samples"] = counts[0] * _whole("audio_samples_per_frame", counts[1])
+        found["size_px"] = found["max_resolution"] = _listed(config, "train_size")
+    if checkpoint.model == "autoencoder":
+        found |= _clip_of(config)
     return found
 
 
-def _checked(settings):
-    for name in SIZES:
+def _clip_of(config):
+    """Returns the sizes of the autoencoder's clips."""
+    found = {}
+    if {"num_frames", "image_size", "output_shape"} <= set(config):
+        frames, side = config["num_frames"], config["image_size"]
+        found |= {"num_frames": frames, "max_resolution": (frames, side, side)}
+        found["size_px"] = _listed(config, "output_shape")[-2:]
+    if {"num_frames", "audio_samples_per_frame"} <= set(config):
+        keys = ("num_frames", "audio_samples_per_frame")
+        found["num_samples"] = math.prod(_whole(key, config[key], _MOST) for key in keys)
+    return found
+
+
+def _check(settings):
+    for name in SIZES["autoencoder"]:
         value = getattr(settings, name)
-        for number in value if isinstance(value, tuple) else (value,):
-            _whole(name, number)
+        if isinstance(value, tuple) != (name in _TUPLES):
+            expected = "one whole number for each axis" if name in _TUPLES else "a positive whole number"
+            raise WeightsError(f"`{name}` must be {expected}. Received: {shown(value)}")
+        for number in value if name in _TUPLES else (value,):
+            _whole(name, number, _MOST_SAMPLES if name == "num_samples" else _MOST)
     if len(settings.size_px) != 2:
-        raise WeightsError(f"`size_px` must be rows and columns. Received: {settings.size_px}")
-    return settings
+        raise WeightsError(f"`size_px` must be rows and columns. Received: {shown(settings.size_px)}")
+    if not isinstance(settings.query_residual, bool):
+        raise WeightsError(f"`query_residual` must be a bool. Received: {shown(settings.query_residual)}")
 
 
-def _whole(name, number):
-    if type(number) is not int or not 0 < number < 2**31:
-        raise WeightsError(f"`{name}` must be a positive whole number. Received: {number!r}")
+def _whole(name, number, most):
+    if type(number) is not int or not 0 < number <= most:
+        raise WeightsError(
+            f"`{name}` must be a positive whole number of at most {most}. Received: {shown(number)}"
+        )
     return number
 
 
-def _as_tuple(value):
-    if not isinstance(value, (list, tuple)):
-        raise WeightsError(f"config.json must give picture sizes as lists. Received: {value!r}")
-    return tuple(value)
+def _listed(config, key):
+    if not isinstance(config[key], (list, tuple)):
+        raise WeightsError(f"`{key}` of config.json must be a list. Received: {shown(config[key])}")
+    return tuple(config[key])

@@ -1,4 +1,5 @@
 import functools
+import math
 
 import keras
 import numpy as np
@@ -65,8 +66,7 @@ def test_the_loss_is_the_mean_over_the_heads_whose_streams_are_present():
         np.mean([losses[head][0] for head in HEADS]),
         np.mean([losses[head][1] for head in ("audio", "fusion", "global")]),
         np.mean([losses[head][2] for head in ("video", "fusion", "global")]),
-        0.0,  # the last clip has neither stream: it teaches nothing
-    ]
+    ]  # the last clip has neither stream: it counts for nothing
     model().compile("sgd")
     found = model().evaluate(inputs, labels, verbose=0, return_dict=True)["loss"]
     assert found == pytest.approx(np.mean(expected), rel=1e-5)
@@ -109,13 +109,14 @@ def test_unimodal_logits_never_move_with_the_other_stream():
 
 
 def test_training_takes_the_same_path_on_every_backend():
-    task, random = build(), np.random.default_rng(1)
-    for weight in sorted(task.weights, key=lambda weight: weight.path):
-        is_scale = weight.path.endswith("gamma")
-        weight.assign(np.ones(weight.shape) if is_scale else 0.1 * random.normal(size=weight.shape))
+    task = build()
+    for weight in task.weights:
+        # By shape alone, so that neither a name nor the order of building counts.
+        waves = 0.1 * np.sin(1.0 + np.arange(math.prod(weight.shape)))
+        weight.assign(np.ones(weight.shape) if weight.path.endswith("gamma") else waves.reshape(weight.shape))
     task.compile(keras.optimizers.SGD(0.5))
     losses = task.fit(clips(), np.arange(4) % 3, epochs=4, verbose=0).history["loss"]
-    assert losses == pytest.approx([1.084539, 1.076149, 1.068774, 1.062197], abs=2e-5)
+    assert losses == pytest.approx([1.092772, 1.085865, 1.079724, 1.074220], abs=2e-5)
 
 
 def test_integer_and_one_hot_labels_mean_the_same():

@@ -19,7 +19,8 @@ SIZES = {"num_bands": 2, "num_latents": 3, "latent_dim": 8, "num_layers": 1, "nu
 
 
 def build(variant="image_fourier", preprocess=False, dtype=None, **options):
-    backbone = PerceiverIOBackbone.from_variant(variant, size_px=12, num_classes=3, dtype=dtype, **SIZES)
+    sizes = {name: size for name, size in SIZES.items() if (name, variant) != ("num_bands", "image_learned")}
+    backbone = PerceiverIOBackbone.from_variant(variant, size_px=12, num_classes=3, dtype=dtype, **sizes)
     preprocessor = ImagePreprocessor(12, MEAN, STD, NAMES) if preprocess else None
     return ImageClassifier(backbone, preprocessor, **options)
 
@@ -47,7 +48,7 @@ def test_the_loss_is_the_cross_entropy_of_mixed_and_weighted_labels():
     weights = np.array([1.0, 1.0, 1.0, 0.0], "float32")  # the last is a picture that could not be read
     logits = model().predict(images(), verbose=0)["label"]
     results = model().evaluate(images(), labels, sample_weight=weights, verbose=0, return_dict=True)
-    assert results["loss"] == pytest.approx((cross_entropy(labels, logits) * weights).mean(), rel=1e-5)
+    assert results["loss"] == pytest.approx(cross_entropy(labels, logits)[:3].mean(), rel=1e-5)
     right = logits.argmax(-1)[:3] == labels.argmax(-1)[:3]
     assert results["accuracy"] == pytest.approx(right.mean())
     assert results["top5_accuracy"] == 1.0

@@ -10,10 +10,12 @@ from rich.console import Console
 from tests.image_maker import class_folders, encoded, pixels, write
 from zorro_keras.applications.image_classification import commands
 from zorro_keras.applications.image_classification.config import CONFIGS
-from zorro_keras.applications.pipelines.faults import MediaError, SourceError
+from zorro_keras.applications.image_classification.model import build_model, start_weights
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError, SourceError
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
+from zorro_keras.applications.training.open_model import open_model
 
 SETTINGS = [
     "data.size_px=16",
@@ -117,6 +119,33 @@ def test_a_picture_is_answered_the_same_alone_and_among_others(folder, run):
     answer = next(line for line in alone.splitlines() if "0.jpg" in line).split("│")[2:]
     row = next(line for line in among.splitlines() if "bee/0.jpg" in line).split("│")[2:]
     assert [cell.strip() for cell in answer] == [cell.strip() for cell in row]
+
+
+def test_a_preset_answers_as_its_run_does(folder, run):
+    _, by_run = printed(run, folder / "test" / "bee")
+    _, by_preset = printed(run / "preset", folder / "test" / "bee")
+    assert by_run == by_preset
+    with pytest.raises(ConfigError, match="holds no run: its config.json names no task"):
+        commands.evaluate(run / "preset", folder)
+
+
+def test_training_starts_from_a_preset_but_for_the_last_layer(run):
+    config = apply_overrides(CONFIGS["tiny"], [*SETTINGS, f"model.pretrained={run / 'preset'}"])
+    names = ["ant", "bee", "cow", "dog"]  # other classes than those of the preset
+    started, source = build_model(config, names), open_model(run / "preset")
+    fresh = [np.array(weight) for weight in started.backbone.output_adapters["label"].head.weights]
+    report = start_weights(started, config)
+    assert list(report.fresh) == ["head label"] and "encoder" in report.copied
+    for part in ("encoder", "decoder"):
+        ours, theirs = (getattr(model.backbone, part).weights for model in (started, source))
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(mine, other)
+    for mine, before in zip(started.backbone.output_adapters["label"].head.weights, fresh, strict=True):
+        np.testing.assert_array_equal(mine, before)
+    other = apply_overrides(config, ["model.num_latents=5"])
+    with pytest.raises(CheckpointError, match="set by `model.num_latents`"):
+        start_weights(build_model(other, names), other)
+    assert start_weights(started, CONFIGS["tiny"]) is None
 
 
 def test_what_cannot_be_answered_is_said(folder, run, tmp_path):

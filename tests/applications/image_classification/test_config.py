@@ -15,8 +15,22 @@ from zorro_keras.applications.image_classification.config import (
 from zorro_keras.applications.image_classification.model import build_model
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import from_json, to_json
+from zorro_keras.models.perceiver_io_variants import VARIANTS
 
-PUBLISHED_PARAMETERS = {"learned": 62_255_848, "fourier": 48_440_627, "conv": 48_646_522}
+CLASSES = [f"class {index}" for index in range(1000)]
+PUBLISHED_PARAMETERS = {"paper_learned": 62_255_848, "paper_fourier": 48_440_627, "paper_conv": 48_646_522}
+
+
+def resized(config, size_px, **sizes):
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, size_px=size_px),
+        model=dataclasses.replace(config.model, **sizes),
+    )
+
+
+def parameters(model):
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -30,11 +44,10 @@ def test_recipe_a_builds_with_the_published_number_of_parameters(name):
     config = CONFIGS[name]
     # Sizes alone count here: one layer is run as often as eight.
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, num_repeats=1))
-    model = build_model(config, [f"class {index}" for index in range(1000)])
-    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == PUBLISHED_PARAMETERS[name]
+    assert parameters(build_model(config, CLASSES)) == PUBLISHED_PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", ["learned", "fourier", "conv"])
+@pytest.mark.parametrize("name", PUBLISHED_PARAMETERS)
 def test_recipe_a_is_the_papers(name):
     training, augmentation = CONFIGS[name].training, CONFIGS[name].data.augmentation
     assert (training.optimizer, training.learning_rate, training.epochs) == ("lamb", 5e-4 * 1024 / 256, 110)
@@ -45,15 +58,30 @@ def test_recipe_a_is_the_papers(name):
     assert augmentation.mixes and augmentation.mixup_alpha == 0.2
 
 
-@pytest.mark.parametrize(("name", "layers"), [("fourier_large", 16), ("conv_large", 16)])
-def test_config_b_has_layers_of_its_own(name, layers):
-    small = dataclasses.replace(
-        CONFIGS[name],
-        data=dataclasses.replace(CONFIGS[name].data, size_px=32),
-        model=dataclasses.replace(CONFIGS[name].model, latent_dim=32, num_latents=4),
-    )
-    encoder = build_model(small, ["a", "b"]).backbone.encoder
-    assert (encoder.num_layers, encoder.num_repeats, encoder.mlp_dim) == (layers, 1, 4096)
+LARGE = ("paper_fourier_large", "paper_conv_large")
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_config_b_has_the_published_number_of_parameters(name):
+    """212 million, for any number of latents. Its layers are alike: two builds tell what each adds."""
+    models = [
+        build_model(resized(CONFIGS[name], size_px=32, num_latents=4, num_layers=layers), CLASSES)
+        for layers in (1, 2)
+    ]
+    assert all(model.backbone.encoder.num_repeats == 1 for model in models)
+    one, two = map(parameters, models)
+    num_layers = VARIANTS[CONFIGS[name].model.variant][1]["num_layers"]
+    assert num_layers == 16 and (one + (num_layers - 1) * (two - one)) // 10**6 == 212
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_config_b_is_fine_tuned_as_in_the_paper(name):
+    training, augmentation = CONFIGS[name].training, CONFIGS[name].data.augmentation
+    assert training.learning_rate == {"paper_fourier_large": 2e-3, "paper_conv_large": 2e-4}[name]
+    assert (training.optimizer, training.batch_size) == ("lamb", 1024)
+    steps = training.epochs * training.steps_per_epoch
+    assert (steps, training.flat_fraction * steps) == (131_000, pytest.approx(70_000))
+    assert not augmentation.mixes and augmentation.rand_augment_layers == 0
 
 
 @pytest.mark.parametrize(

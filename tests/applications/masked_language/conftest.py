@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from tests.piece_maker import write_piece_model
 from zorro_keras.applications.masked_language.config import TINY
 from zorro_keras.applications.masked_language.data import default_data, open_data
 from zorro_keras.applications.masked_language.model import build_model
@@ -34,3 +35,8 @@ def data(text_path, config):
 @pytest.fixture(scope="session")
 def model(config):
     return build_model(config)
+
+
+@pytest.fixture(scope="session")
+def piece_model(tmp_path_factory):
+    return write_piece_model(tmp_path_factory.mktemp("pieces"))

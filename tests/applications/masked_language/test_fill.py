@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from zorro_keras.applications.masked_language.fill import fill_in
-from zorro_keras.applications.pipelines.text_tokens import NUM_SPECIALS
+from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
+from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
+from zorro_keras.applications.pipelines.text_tokens import NUM_SPECIALS, SentencePiece
+from zorro_keras.models import PerceiverIOBackbone
 
 
 def log_shares(model, x):
@@ -42,6 +45,24 @@ def test_completions_come_best_first(model):
     assert all(c.text.startswith("Two") and c.text.endswith(" bark.") for c in found)
     for better, worse in itertools.pairwise(found):
         assert better.probability >= worse.probability
+
+
+def test_only_pieces_of_text_are_filled_in(piece_model):
+    tokenizer = SentencePiece(piece_model)
+    sizes = {"embed_dim": 8, "num_latents": 3, "latent_dim": 8, "num_layers": 1, "num_heads": 2}
+    backbone = PerceiverIOBackbone.from_variant(
+        "language", length=20, vocabulary_size=tokenizer.vocabulary_size, query_key_dim=8, **sizes
+    )
+    model = MaskedLanguageModel(backbone, MaskedLanguagePreprocessor(tokenizer, 20))
+    (bias,) = backbone.output_adapters["text"].head.trainable_weights
+    favoured = np.where(tokenizer.is_text(), 0.0, 30.0)  # the model would rather say what is no text
+    bias.assign(favoured.astype("float32"))
+    x = model.preprocessor.encode_marked(["Two[MASK*2] bark."])
+    best = keras.Model.predict_on_batch(model, x)["text"].argmax(-1)
+    assert not tokenizer.is_text()[best].any()
+    for completion in fill_in(model, "Two[MASK*2] bark.", top=3):
+        assert "\u2047" not in completion.text and completion.text.startswith("Two")
+        assert completion.text.endswith("bark.") and all(span.strip() for span in completion.spans)
 
 
 def test_a_text_without_a_mark_is_refused(model):

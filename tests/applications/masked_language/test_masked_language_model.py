@@ -5,11 +5,14 @@ import keras
 import numpy as np
 import pytest
 
+from tests.applications.training.resume import assert_resumes_exactly
 from tests.backend import array
+from zorro_keras.applications.masked_language.masked_batches import MaskedBatches
 from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 from zorro_keras.applications.pipelines.text_generated import generated_texts
 from zorro_keras.applications.pipelines.text_tokens import MASK
+from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.models import PerceiverIOBackbone
 
 TEXTS = ["Two dogs and two dogs", "are four dogs.", "One cat"]
@@ -29,9 +32,24 @@ def test_the_loss_is_the_mean_cross_entropy_over_what_is_hidden(model):
     hidden = weight > 0
     assert 0 < hidden.sum() < hidden.size / 2
     assert found["loss"] == pytest.approx(nats[hidden].mean(), rel=1e-5)
+    assert found["masked_loss"] == pytest.approx(found["loss"], rel=1e-5)
     assert found["bits_per_byte"] == pytest.approx(nats[hidden].mean() / math.log(2), rel=1e-5)
     right = logits.argmax(-1) == labels
     assert found["masked_accuracy"] == pytest.approx(right[hidden].mean(), abs=1e-6)
+
+
+def test_the_masked_loss_weighs_every_hidden_id_alike_whatever_its_batch_hides(model):
+    x, labels, weight = batch(model)
+    weight[:2] = 0.0
+    weight[0, 3] = 1.0  # one id in the first batch of two rows, several in the second
+    assert weight[2].sum() > 3
+    logits = array(model(x)["text"]).astype("float64")
+    nats = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
+    found = keras.Model.evaluate(
+        model, x, labels, sample_weight=weight, batch_size=2, verbose=0, return_dict=True
+    )
+    assert found["masked_loss"] == pytest.approx(nats[weight > 0].mean(), rel=1e-5)
+    assert abs(found["loss"] - found["masked_loss"]) > 1e-4  # the mean of the means of batches is another
 
 
 def test_only_as_many_queries_are_asked_as_the_text_is_long(model):
@@ -120,22 +138,66 @@ def test_the_preprocessor_works_eagerly_and_in_a_data_set(model):
     assert mapped[0]["text"].shape == (3, 24) and (mapped[0]["text"][0, :21] == MASK).all()
 
 
+def test_what_is_hidden_is_a_function_of_seed_step_and_text(model):
+    def hidden(step, seed=3, texts=TEXTS):
+        return MaskedLanguagePreprocessor("bytes", model.length, 0.5, seed)(texts, step=step)[2]
+
+    np.testing.assert_array_equal(hidden(4), hidden(4))
+    assert (hidden(4) != hidden(5)).any() and (hidden(4) != hidden(4, seed=2)).any()
+    same = hidden(4, texts=["some words of a text"] * 8)
+    assert len(np.unique(same, axis=0)) > 1  # equal texts of one batch are hidden differently
+
+
+def test_a_parallel_map_hides_the_same_words_each_time(model):
+    tf = pytest.importorskip("tensorflow")
+    preprocessor = MaskedLanguagePreprocessor("bytes", model.length, 0.5)
+    texts = tf.data.Dataset.from_tensor_slices(generated_texts(64)).batch(4)
+
+    def weights(dataset):
+        return [weight for _, _, weight in dataset.as_numpy_iterator()]
+
+    parallel = texts.map(preprocessor, num_parallel_calls=8)
+    one, other, alone = map(weights, (parallel, parallel, texts.map(preprocessor)))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one, alone)
+    steps = texts.enumerate().map(lambda step, text: preprocessor(text, step=step), num_parallel_calls=8)
+    assert (np.array(weights(steps)) != one).any()
+
+
+def test_two_trainings_on_texts_are_equal_and_hide_other_words_in_each_pass():
+    texts, preprocessor = ["some words of a text"] * 3, MaskedLanguagePreprocessor("bytes", 24, 0.5)
+    one, other = (MaskedBatches(texts, preprocessor, 2) for _ in range(2))
+    assert len(one) == 2
+    passes = [[one[index][2] for index in (0, 1)] for _ in range(2)]
+    again = [[other[index][2] for index in (0, 1)] for _ in range(2)]
+    for found, expected in zip(keras.tree.flatten(passes), keras.tree.flatten(again), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert [weight.shape for weight in passes[0]] == [(2, 24), (1, 24)]
+    assert (passes[0][0] != passes[1][0]).any()
+
+
 @pytest.mark.tensorflow
-def test_a_run_goes_on_exactly_and_the_commands_use_it(text_path, config, tmp_path, capsys):
+def test_a_killed_run_ends_like_one_never_killed(text_path, config, tmp_path, monkeypatch):
+    lamb = apply_overrides(config, ["training.optimizer=lamb", "model.dropout_rate=0.1"])
+    assert_resumes_exactly("masked_language", lamb, text_path, tmp_path, monkeypatch)
+
+
+@pytest.mark.tensorflow
+def test_the_commands_use_a_run(text_path, config, tmp_path, capsys):
     from zorro_keras.applications.masked_language.commands import evaluate, predict
     from zorro_keras.applications.pipelines.faults import ConfigError
-    from zorro_keras.applications.training.config import apply_overrides
     from zorro_keras.applications.training.fit import train
 
-    short = apply_overrides(config, ["training.optimizer=lamb", "training.learning_rate=0.01"])
-    result = train("masked_language", short, str(text_path), str(tmp_path / "run"))
+    result = train("masked_language", config, str(text_path), str(tmp_path / "run"))
     assert result["steps"] == 6 and set(result["metrics"]) >= {
         "val_loss",
+        "val_masked_loss",
         "val_masked_accuracy",
         "val_bits_per_byte",
     }
     figures = evaluate(tmp_path / "run", text_path)
-    assert figures["loss"] == pytest.approx(result["metrics"]["val_loss"], rel=1e-4)
+    assert figures["loss"] == pytest.approx(result["metrics"]["val_masked_loss"], rel=1e-4)
+    assert figures["texts"] == "held out"
     assert 2.0 < figures["unigram_loss"] < 3.5 and figures["num_rows"] == 10
     report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
     assert report["figures"]["num_hidden"] == figures["num_hidden"]
@@ -148,3 +210,12 @@ def test_a_run_goes_on_exactly_and_the_commands_use_it(text_path, config, tmp_pa
     assert capsys.readouterr().out.count("%") == 2
     with pytest.raises(ConfigError, match="Nothing is hidden"):
         predict(tmp_path / "run", "no mark")
+    (tmp_path / "asked.jsonl").write_text('{"text": "One [MASK]"}')
+    for folder in (tmp_path / "run", tmp_path / "run" / "preset"):
+        assert predict(folder, str(tmp_path / "asked.jsonl"), top=1) == 0
+    one, other = capsys.readouterr().out.split("probability")[1:]
+    assert one.split("One [MASK]")[0].strip() == other.strip()
+    # Texts that the run has not seen count as a whole, were they but one.
+    (tmp_path / "other.txt").write_text("A single text of 31 letters, ok")
+    figures = evaluate(tmp_path / "run", tmp_path / "other.txt")
+    assert (figures["texts"], figures["num_rows"]) == ("all", 2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from zorro_keras.applications.masked_language.masking import encode_marked, mask_words
-from zorro_keras.applications.pipelines.text_tokens import MASK, PAD, Bytes
+from zorro_keras.applications.pipelines.text_tokens import MASK, PAD, Bytes, SentencePiece
 
 TEXT = "The  old cat\nsat."
 
@@ -41,6 +41,32 @@ def test_each_word_is_hidden_as_often_as_asked_whatever_its_length():
     assert set(np.unique(shares)) == {0.0, 1.0}  # whole or not at all
     short, long = np.array(shares)[:, 0::2].mean(), np.array(shares)[:, 1::2].mean()
     assert short == pytest.approx(0.15, abs=0.02) and long == pytest.approx(0.15, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("whole", "marked"),
+    [
+        ("Two dogs bark in the yard.", "Two[MASK*{}] bark in the yard."),
+        ("Two dogs bark in the yard.", "Two [MASK*{}] bark in the yard."),
+        ("Two dogs bark in the yard.", "[MASK*{}] dogs bark in the yard."),
+        ("Two dogs bark in the yard.", "Two dogs bark in the[MASK*{}]"),
+    ],
+)
+def test_pieces_around_a_mark_are_those_of_the_whole_text(piece_model, whole, marked):
+    """Not with a space that the text lacks in front of what follows a mark."""
+    tokenizer = SentencePiece(piece_model)
+    expected = tokenizer.encode(whole)
+    visible = sum(map(len, (tokenizer.encode(part) for part in marked.split("[MASK*{}]") if part.strip())))
+    found = encode_marked(marked.format(len(expected) - visible), tokenizer)
+    assert len(found) == len(expected) and 0 < (found == MASK).sum() < len(found)
+    assert found[found != MASK].tolist() == expected[found != MASK].tolist()
+
+
+def test_what_follows_a_mark_within_a_word_is_no_new_word(piece_model):
+    tokenizer = SentencePiece(piece_model)
+    found = encode_marked("Two[MASK]gs bark.", tokenizer)
+    start, *rest = tokenizer.word_starts(found)[np.flatnonzero(found == MASK)[0] + 1 :]
+    assert not start and sum(rest) == 1
 
 
 def test_marks_stand_for_as_many_ids_as_they_say():

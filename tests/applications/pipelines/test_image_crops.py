@@ -10,6 +10,7 @@ from tests.image_maker import pixels
 from zorro_keras.applications.pipelines.image_crops import (
     evaluation_crop_box,
     evaluation_image,
+    evaluation_view,
     inception_crop_box,
     random_flip,
     resize,
@@ -64,6 +65,16 @@ def test_evaluation_sees_what_the_recipe_says(height, width):
     assert difference.max() < TABLE_ERROR and difference.mean() < TABLE_ERROR / 5
     if min(height, width) > 3:
         assert found.min() < 0 and found.max() > 255  # not clamped
+
+
+def test_a_batch_of_open_size_is_seen_by_exact_weights():
+    seen = tf.function(lambda images: evaluation_view(images, 29), autograph=False)
+    signature = tf.TensorSpec([None, None, None, 3], tf.uint8)
+    graph = seen.get_concrete_function(signature)
+    for height, width in ((31, 47), (64, 33)):
+        images = np.random.default_rng(height).integers(0, 256, (2, height, width, 3)).astype("uint8")
+        expected = np.stack([seen_by_evaluation(image, 29) for image in images])
+        np.testing.assert_allclose(graph(tf.constant(images)), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(

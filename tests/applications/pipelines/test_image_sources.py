@@ -1,13 +1,19 @@
 """Lists of pictures: class folders, and ImageNet in every form in which people have it."""
 
+import json
+from functools import partial
+
 import numpy as np
 import pytest
 
 from tests.image_maker import class_folders, encoded, pixels, tar_bytes, write
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.image_decode import decode_image, read_bytes
+from zorro_keras.applications.pipelines.image_examples import ImageReading, image_examples
 from zorro_keras.applications.pipelines.image_sources import read_image_source
 from zorro_keras.applications.pipelines.image_tars import index_tar
+from zorro_keras.applications.pipelines.order import evaluation_order
 
 # Not sorted, so that an order taken for granted shows.
 SYNSETS = ("n03095699", "n01440764", "n02100735")
@@ -21,15 +27,22 @@ def jpeg(seed):
     return encoded("JPEG", pixels(9, 11, seed))
 
 
+DAMAGED = {}  # name -> bytes that stand where the picture should
+
+
+def content(name, synset):
+    return DAMAGED.get(name, jpeg(SYNSETS.index(synset)))
+
+
 def train_folders(folder):
-    for seed, names in enumerate(TRAIN.values()):
+    for synset, names in TRAIN.items():
         for name in names:
-            write(folder / name.split("_")[0] / name, jpeg(seed))
+            write(folder / synset / name, content(name, synset))
 
 
 def val_folder(folder):
     for name, synset in VAL.items():
-        write(folder / name, jpeg(SYNSETS.index(synset)))
+        write(folder / name, content(name, synset))
 
 
 def solution(path):
@@ -58,12 +71,16 @@ def expect_imagenet(source):
         assert data == jpeg(SYNSETS.index(synset))
 
 
-def test_kaggles_layout_is_read(tmp_path):
-    folder = tmp_path / "ILSVRC" / "Data" / "CLS-LOC"
+def kaggle(root):
+    folder = root / "ILSVRC" / "Data" / "CLS-LOC"
     train_folders(folder / "train")
     val_folder(folder / "val")
     write(folder / "test" / "ILSVRC2012_test_00000001.JPEG", jpeg(0))
-    solution(tmp_path / "LOC_val_solution.csv")
+    solution(root / "LOC_val_solution.csv")
+
+
+def test_kaggles_layout_is_read(tmp_path):
+    kaggle(tmp_path)
     words = "n01440764 tench, Tinca tinca\nn02100735 crane\nn03095699 crane\n"
     write(tmp_path / "LOC_synset_mapping.txt", words.encode())
     source = read_image_source(tmp_path)
@@ -103,19 +120,17 @@ def test_extracted_folders_are_read_with_any_list_of_labels(tmp_path, kind):
 
 
 def test_validation_pictures_sorted_into_folders_need_no_list(tmp_path):
-    train_folders(tmp_path / "train")
-    for name, synset in VAL.items():
-        write(tmp_path / "val" / synset / name, jpeg(SYNSETS.index(synset)))
+    in_folders(tmp_path)
     expect_imagenet(read_image_source(tmp_path))
 
 
 def write_tars(root):
     inner = {
-        f"{synset}.tar": tar_bytes({name: jpeg(seed) for name in names})
-        for seed, (synset, names) in enumerate(TRAIN.items())
+        f"{synset}.tar": tar_bytes({name: content(name, synset) for name in names})
+        for synset, names in TRAIN.items()
     }
     train = write(root / "ILSVRC2012_img_train.tar", tar_bytes(inner))
-    val = {name: jpeg(SYNSETS.index(synset)) for name, synset in VAL.items()}
+    val = {name: content(name, synset) for name, synset in VAL.items()}
     write(root / "ILSVRC2012_img_val.tar", tar_bytes(val))
     return train
 
@@ -131,6 +146,52 @@ def test_the_tars_are_read_by_offset(tmp_path):
     ]
     again = read_image_source(tmp_path)  # from the indices
     assert again.entries == first.entries and again.fingerprint == first.fingerprint
+
+
+def in_tars(root):
+    write_tars(root)
+    lists("synsets", root)
+
+
+def in_folders(root):
+    train_folders(root / "train")
+    for name, synset in VAL.items():
+        write(root / "val" / synset / name, content(name, synset))
+
+
+@pytest.mark.parametrize("layout", [in_folders, kaggle, in_tars])
+def test_damaged_pictures_are_accounted_for_once_in_every_layout(layout, tmp_path, monkeypatch):
+    train, val = TRAIN[SYNSETS[1]][0], "ILSVRC2012_val_00000002.JPEG"
+    monkeypatch.setitem(DAMAGED, train, jpeg(0)[:150])
+    monkeypatch.setitem(DAMAGED, val, b"<html>not found</html>")
+    layout(tmp_path)
+    source, log = read_image_source(tmp_path), tmp_path / "faults.jsonl"
+    assert sorted(entry.split for entry in source.entries) == ["train"] * 6 + ["val"] * 5
+    used = []
+    for split in ("train", "val"):
+        entries = source.split(split)
+        reading = ImageReading(
+            source.root, len(SYNSETS), on_error="skip", max_bad_fraction=0.5, faults_path=log
+        )
+        examples = image_examples(entries, partial(in_order, len(entries)), reading, FaultSlot())
+        for entry, example in zip(entries, examples.as_numpy_iterator(), strict=True):
+            if example["presence"]["image"]:
+                used.append(entry.id)
+                assert example["labels"].argmax() == entry.label_index and example["image"].shape == (
+                    9,
+                    11,
+                    3,
+                )
+    skipped = {row["id"]: row["reason"] for row in map(json.loads, log.read_text().splitlines())}
+    assert {name.rsplit("/", 1)[-1]: reason for name, reason in skipped.items()} == {
+        train: "truncated",
+        val: "not_image",
+    }
+    assert sorted([*used, *skipped]) == sorted(entry.id for entry in source.entries)
+
+
+def in_order(count, start_position):
+    return evaluation_order(count, start_position=start_position)
 
 
 def test_a_tar_that_changed_is_indexed_anew(tmp_path):

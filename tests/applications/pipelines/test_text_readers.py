@@ -159,6 +159,15 @@ def test_a_long_text_comes_in_parts_and_nothing_is_lost(tmp_path, monkeypatch):
     assert texts[-1] == "end"
 
 
+def test_a_long_row_of_json_comes_in_parts_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_formats, "MAX_TEXT_BYTES", 20)
+    text = "eins zwei drei vier f\u00fcnf sechs\n\nsieben acht neun"
+    write(tmp_path / "a.jsonl", [text, "short"])
+    *parts, last = TextFiles(tmp_path / "a.jsonl").texts()
+    assert len(parts) > 1 and all(len(part.encode()) <= 20 for part in parts) and last == "short"
+    assert "".join("".join(parts).split()) == "".join(text.split())
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path):
     peaks = []
     for count in (2_000, 20_000):

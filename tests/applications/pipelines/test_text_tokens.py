@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.piece_maker import write_piece_model
 from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.pipelines.text_generated import generated_texts
 from zorro_keras.applications.pipelines.text_tokens import (
     MASK,
     NUM_SPECIALS,
@@ -18,16 +18,7 @@ from zorro_keras.applications.pipelines.text_tokens import (
 
 @pytest.fixture(scope="module")
 def piece_model(tmp_path_factory):
-    """A SentencePiece model of 128 pieces, learned from generated sentences."""
-    sentencepiece = pytest.importorskip("sentencepiece")
-    folder = tmp_path_factory.mktemp("pieces")
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(generated_texts(300)),
-        model_prefix=str(folder / "text"),
-        vocab_size=128,
-        minloglevel=2,
-    )
-    return folder / "text.model"
+    return write_piece_model(tmp_path_factory.mktemp("pieces"))
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
@@ -62,6 +53,37 @@ def test_pieces_give_back_a_text_and_start_words(piece_model):
     assert tokenizer.word_starts(ids).sum() == len(text.split()) and tokenizer.word_starts(ids)[0]
     assert tokenizer.byte_lengths()[ids].sum() == len(text) + 1  # the model puts a space in front
     assert (tokenizer.byte_lengths()[:NUM_SPECIALS] == 0).all()
+
+
+def test_the_rest_of_a_text_gets_no_space_that_is_not_there(piece_model):
+    tokenizer = SentencePiece(piece_model)
+    pieces = tokenizer._pieces
+
+    def spelled(ids):
+        return "".join(pieces.id_to_piece(int(piece) - NUM_SPECIALS) for piece in ids)
+
+    assert spelled(tokenizer.encode("dogs bark")) == "▁dogs▁bark"
+    assert spelled(tokenizer.encode_rest("ogs bark")) == "ogs▁bark"
+    assert spelled(tokenizer.encode_rest(" dogs bark")) == "▁dogs▁bark"
+    assert spelled(tokenizer.encode_rest(".")) == "." and len(tokenizer.encode_rest("")) == 0
+    whole = tokenizer.encode("Two dogs bark in the yard.")
+    rests = [tokenizer.encode_rest(text) for text in (" bark in the", " yard.")]
+    assert np.concatenate([tokenizer.encode("Two dogs"), *rests]).tolist() == whole.tolist()
+    assert Bytes().encode_rest(" é").tolist() == Bytes().encode(" é").tolist()
+
+
+def test_only_some_ids_stand_for_text(piece_model):
+    assert np.flatnonzero(~Bytes().is_text()).tolist() == list(range(NUM_SPECIALS))
+    tokenizer = SentencePiece(piece_model)
+    left_out = np.flatnonzero(~tokenizer.is_text())[NUM_SPECIALS:] - NUM_SPECIALS
+    assert [tokenizer._pieces.id_to_piece(int(piece)) for piece in left_out] == ["<unk>", "<s>", "</s>"]
+
+
+def test_bytes_are_the_ids_of_keras_hub_after_the_specials():
+    keras_hub = pytest.importorskip("keras_hub")
+    text = "Grüße, 世界\t\x00 und \U0001f600!"
+    theirs = np.asarray(keras_hub.tokenizers.ByteTokenizer(lowercase=False, normalization_form=None)(text))
+    assert Bytes().encode(text).tolist() == (theirs + NUM_SPECIALS).tolist()
 
 
 def test_a_tokenizer_is_rebuilt_from_its_config_alone(piece_model):

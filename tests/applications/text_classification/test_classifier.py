@@ -2,16 +2,18 @@
 
 import dataclasses
 import functools
+import json
+import re
 
 import keras
 import numpy as np
 import pytest
 
 from tests.backend import array, compiled
-from zorro_keras.applications.masked_language import MaskedLanguageModel
+from zorro_keras.applications.masked_language import MaskedLanguageModel, MaskedLanguagePreprocessor
 from zorro_keras.applications.pipelines.faults import CheckpointError
 from zorro_keras.applications.text_classification import TextClassifier, build_model, task_queries
-from zorro_keras.applications.text_classification.config import TINY
+from zorro_keras.applications.text_classification.config import CONFIGS, TINY
 from zorro_keras.applications.text_classification.model import epoch_metrics, start_weights
 from zorro_keras.models import PerceiverIOBackbone
 
@@ -194,14 +196,67 @@ def test_a_run_starts_from_the_encoder_of_a_language_model(tmp_path):
     x = {"text": np.full((2, 7), 50)}
     expected = latents(source, x)
     assert np.abs(latents(fresh.backbone, x) - expected).max() > 1e-3
-    start_weights(fresh, small_config(pretrained=str(tmp_path / "preset")))
+    queries = [array(adapter.queries.weights[0]) for adapter in fresh.backbone.output_adapters.values()]
+    report = start_weights(fresh, small_config(pretrained=str(tmp_path / "preset")))
     np.testing.assert_array_equal(latents(fresh.backbone, x), expected)
+    assert list(report.copied) == ["input text", "encoder", "decoder"]
+    assert sorted(report.fresh) == ["queries CoLA", "queries MNLI", "queries STS-B"]
+    assert sum(report.copied.values()) + 3 * 6 == fresh.backbone.count_params()
+    assert re.search(r"Copied: input text \([\d,]+\), encoder", str(report))
+    for before, adapter in zip(queries, fresh.backbone.output_adapters.values(), strict=True):
+        np.testing.assert_array_equal(array(adapter.queries.weights[0]), before)
 
 
-def test_a_language_model_of_other_sizes_is_refused(tmp_path):
-    language_model(latent_dim=12).save_to_preset(str(tmp_path / "preset"))
-    with pytest.raises(CheckpointError, match=r"The encoder of `model.pretrained` has other sizes.*12"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"latent_dim": 12}, r"`latent_dim` of its encoder is 12, not 10, set by `model.latent_dim`"),
+        ({"num_heads": 1}, r"`num_heads` of its encoder is 1, not 2, set by `model.num_heads`"),
+        ({"length": 17}, r"`[\w.]*length` of its input text is 17, not 13, set by `model.num_positions`"),
+        (
+            {"semantics": "hugging_face"},
+            r"`activation` of its encoder is 'gelu', not 'gelu_tanh', set by `model.semantics`",
+        ),
+        ({"vocabulary_size": 300}, "`[\\w.]*vocabulary_size` of its input text is 300, not 262"),
+    ],
+)
+def test_a_language_model_that_does_not_fit_is_refused_by_the_setting(change, message, tmp_path):
+    sizes = {"length": 13, **SIZES, **change}
+    PerceiverIOBackbone.from_variant("language", **sizes).save_to_preset(str(tmp_path / "preset"))
+    before = [array(weight) for weight in model().backbone.weights]
+    with pytest.raises(CheckpointError, match=message):
         start_weights(model(), small_config(pretrained=str(tmp_path / "preset")))
+    for old, new in zip(before, model().backbone.weights, strict=True):
+        np.testing.assert_array_equal(old, array(new))
+
+
+def test_a_language_model_of_another_tokenizer_is_refused(tmp_path):
+    MaskedLanguageModel(language_model(), MaskedLanguagePreprocessor("bytes", 13)).save_to_preset(
+        str(tmp_path / "preset")
+    )
+    about = json.loads((tmp_path / "preset" / "preprocessor.json").read_text())
+    assert about["config"]["tokenizer"] == {"kind": "bytes"}
+    assert start_weights(build(), small_config(pretrained=str(tmp_path / "preset"))).copied
+    about["config"]["tokenizer"] = {"kind": "sentence_piece", "model": "A" * 500}
+    (tmp_path / "preset" / "preprocessor.json").write_text(json.dumps(about))
+    with pytest.raises(CheckpointError, match="its `tokenizer` is another, not .*set by `data.tokenizer`"):
+        start_weights(model(), small_config(pretrained=str(tmp_path / "preset")))
+
+
+def test_what_is_no_pretrained_model_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no weights")
+    with pytest.raises(CheckpointError, match="the preset of a model with a Perceiver IO, or published"):
+        start_weights(model(), small_config(pretrained=str(tmp_path)))
+    assert start_weights(model(), small_config()) is None
+
+
+def test_the_tiny_language_model_has_the_sizes_that_tiny_pretrained_starts_from():
+    from zorro_keras.applications.masked_language.config import TINY as LANGUAGE
+
+    config = CONFIGS["tiny_pretrained"]
+    assert LANGUAGE.model.sizes() == config.model.sizes()
+    assert LANGUAGE.data.length == config.model.num_positions
+    assert LANGUAGE.data.tokenizer == config.data.tokenizer
 
 
 def test_epoch_figures_are_the_official_ones():

@@ -10,6 +10,7 @@ pytest.importorskip("tensorflow")
 
 from rich.console import Console
 
+from tests.applications.training.resume import assert_resumes_exactly
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.text_classification.commands import evaluate, predict
 from zorro_keras.applications.text_classification.config import TINY
@@ -78,11 +79,12 @@ def test_evaluation_writes_the_official_figures_of_each_task(run, folder, tmp_pa
     assert figures["scores"]["RTE"]["accuracy"] in (0.0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["sets"]["RTE"] == {"split": "val", "num_examples": 3, "num_cut": 1}
-    assert report["predictions"] == ["RTE_test.tsv", "STS-B_test.tsv"]
+    assert report["answers"] == ["RTE.tsv", "STS-B.tsv"]
     assert "<td>pearson</td>" in (tmp_path / "report.html").read_text()
-    header, *rows = (tmp_path / "STS-B_test.tsv").read_text().splitlines()
+    header, *rows = (tmp_path / "answers" / "STS-B.tsv").read_text().splitlines()
     assert header == "index\tprediction" and [row.split("\t")[0] for row in rows] == ["0", "1"]
-    assert (tmp_path / "RTE_test.tsv").read_text().splitlines()[1].split("\t")[1] in (
+    assert all(0.0 <= float(row.split("\t")[1]) <= 5.0 for row in rows)
+    assert (tmp_path / "answers" / "RTE.tsv").read_text().splitlines()[1].split("\t")[1] in (
         "entailment",
         "not_entailment",
     )
@@ -101,8 +103,23 @@ def test_prediction_prints_the_classes_of_a_text_a_pair_and_a_file(run, tmp_path
     (tmp_path / "texts.txt").write_text("one\n\ntwo ||| three\n")
     assert printed(tmp_path) == printed(tmp_path / "texts.txt")
     assert "two ||| three" in printed(tmp_path / "texts.txt")
-    with pytest.raises(ConfigError, match="There is no text to classify"):
+    with pytest.raises(ConfigError, match="There is no text"):
         predict(run, " ")
+
+
+def test_a_preset_answers_like_its_run(run, tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"text": "a cat", "text2": "b"}\n{"text": "one"}\n')
+    printed = []
+    for folder in (run, run / "preset"):
+        console = Console(file=io.StringIO(), width=100)
+        assert predict(folder, str(tmp_path / "texts.jsonl"), console=console) == 0
+        printed.append(console.file.getvalue())
+    assert printed[0] == printed[1] and "a cat ||| b" in printed[0]
+
+
+def test_a_killed_run_ends_like_one_never_killed(folder, config, tmp_path, monkeypatch):
+    without = dataclasses.replace(config, model=dataclasses.replace(config.model, pretrained=None))
+    assert_resumes_exactly("text_classification", without, folder, tmp_path, monkeypatch)
 
 
 def test_the_run_does_not_need_the_language_model_it_started_from(run, folder, config, tmp_path):

@@ -144,7 +144,8 @@ def test_bad_rows_stop_a_run_or_are_left_out_and_written_down(tmp_path):
     chosen = config(on_error="skip", max_bad_fraction=0.2)
     data = open_data(path, chosen)
     training_dataset(data, chosen, PREPROCESSOR, faults_path=tmp_path / "faults.jsonl")
-    (row,) = map(json.loads, (tmp_path / "faults.jsonl").read_text().splitlines())
+    training_dataset(data, chosen, PREPROCESSOR, start_step=1, faults_path=tmp_path / "faults.jsonl")
+    (row,) = map(json.loads, (tmp_path / "faults.jsonl").read_text().splitlines())  # once, though it went on
     assert row["row"] == "mine.csv line 12" and data.num_train == 8
 
 

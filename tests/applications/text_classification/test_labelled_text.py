@@ -1,5 +1,6 @@
 """Labelled text of one's own: class folders and tables, with or without splits, and all that can be wrong."""
 
+import gzip
 import json
 
 import numpy as np
@@ -120,6 +121,62 @@ def test_a_half_labelled_test_split_is_a_fault_of_the_rows_without_label(tmp_pat
     lines = ["text,label,split", "a,x,train", "b,y,train", "c,x,test", "d,,test"]
     data = read_labelled_text(table(tmp_path / "a.csv", lines))
     assert [problem.row for problem in data.problems] == ["a.csv line 5"]
+
+
+def test_a_row_without_a_split_is_a_fault_where_others_have_one(tmp_path):
+    rows = [
+        {"text": "a", "label": "x", "split": "train"},
+        {"text": "b", "label": "y", "split": "train"},
+        {"text": "c", "label": "x"},
+        {"text": "d", "label": "y", "split": None},
+    ]
+    path = table(tmp_path / "a.jsonl", map(json.dumps, rows))
+    data = read_labelled_text(path)
+    assert [(problem.row, problem.reason) for problem in data.problems] == [
+        ("a.jsonl line 3", "bad_split"),
+        ("a.jsonl line 4", "bad_split"),
+    ]
+    assert data.num_train == 2
+    for row in rows:
+        row.pop("split", None)
+    whole = read_labelled_text(table(tmp_path / "b.jsonl", map(json.dumps, rows)))
+    assert not whole.problems and sum(map(len, whole.sets)) == 4  # without any splits they are dealt
+
+
+def test_text_files_directly_in_a_split_folder_have_no_label(tmp_path):
+    class_folders(tmp_path, count=2, split="train")
+    (tmp_path / "train" / "loose.txt").write_text("loose")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "loose.txt").write_text("loose")
+    (tmp_path / "train" / "test").mkdir()
+    (tmp_path / "train" / "test" / "odd.txt").write_text("odd")
+    data = read_labelled_text(tmp_path)
+    assert data.label_names == ("text/bad", "text/good") and data.num_train == 4
+    assert sorted((problem.row, problem.reason) for problem in data.problems) == [
+        ("dev/loose.txt", "bad_label"),
+        ("train/loose.txt", "bad_label"),
+        ("train/test/odd.txt", "bad_label"),
+    ]
+
+
+def test_every_row_of_a_source_is_accounted_for_exactly_once(tmp_path):
+    table(tmp_path / "train.csv", ["text,label", "a,x", "b,y", ",x", "c,", "d", "e,x"])
+    table(tmp_path / "later.csv", ["text,label", "f,x"])
+    table(tmp_path / "test.csv", ["text,label", "g,z", "h,"])
+    class_folders(tmp_path, names=("x",), count=1)
+    data = read_labelled_text(tmp_path)
+    used = [place for part in data.sets for place in part.ids]
+    bad = [problem.row for problem in data.problems]
+    expected = [f"train.csv line {line}" for line in range(2, 8)]
+    expected += ["later.csv line 2", "test.csv line 2", "test.csv line 3", "x/0.txt"]
+    assert sorted(used + bad) == sorted(expected)
+    for part in data.sets:
+        assert len(part.numbers) == len(part) <= part.num_rows
+
+
+def test_a_packed_table_is_read(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text,label,split\na,x,train\nb,y,train\n"))
+    assert read_labelled_text(tmp_path / "a.csv.gz").num_train == 2
 
 
 def test_files_outside_of_class_folders_and_bytes_that_are_not_utf8_are_named(tmp_path):

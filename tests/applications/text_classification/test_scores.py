@@ -5,8 +5,6 @@ import pytest
 
 from zorro_keras.applications.text_classification.glue_tasks import GLUE_TASKS, MULTITASK
 from zorro_keras.applications.text_classification.scores import (
-    AVERAGED,
-    GLUE_METRICS,
     METRICS,
     default_metrics,
     glue_average,
@@ -25,7 +23,8 @@ PAPER = {
 
 def as_scores(row):
     return {
-        name: {GLUE_METRICS[name.split(" ")[0]][0]: value} for name, value in zip(COLUMNS, row, strict=True)
+        name: {GLUE_TASKS[name.split(" ")[0]].metrics[0]: value}
+        for name, value in zip(COLUMNS, row, strict=True)
     }
 
 
@@ -45,8 +44,8 @@ def test_wnli_and_the_diagnosis_do_not_count_and_nothing_may_be_missing():
 
 
 def test_every_task_of_glue_has_its_official_figures():
-    assert set(GLUE_METRICS) == set(GLUE_TASKS) and set(AVERAGED) == set(MULTITASK)
-    assert {name for names in GLUE_METRICS.values() for name in names} <= set(METRICS)
+    assert {name for task in GLUE_TASKS.values() for name in task.metrics} <= set(METRICS)
+    assert GLUE_TASKS["CoLA"].metrics[0] == "matthews" and set(MULTITASK) < set(GLUE_TASKS)
     assert default_metrics("STS-B", 1) == ("pearson", "spearman")
     assert default_metrics("mine", 1) == ("pearson", "spearman")
     assert default_metrics("mine", 3) == ("accuracy", "macro_f1")
@@ -54,9 +53,12 @@ def test_every_task_of_glue_has_its_official_figures():
 
 def test_figures_come_from_logits_and_from_scores():
     labels, logits = np.array([0, 1, 1, 0]), np.array([[2.0, 0], [0, 1], [3, 1], [1, 0]])
-    assert task_scores(GLUE_METRICS["MRPC"], labels, logits) == {"accuracy": 0.75, "f1": pytest.approx(2 / 3)}
+    assert task_scores(GLUE_TASKS["MRPC"].metrics, labels, logits) == {
+        "accuracy": 0.75,
+        "f1": pytest.approx(2 / 3),
+    }
     values = np.array([[0.1], [2.0], [2.5], [9.0]])
-    found = task_scores(GLUE_METRICS["STS-B"], np.array([0.0, 1, 2, 3]), values)
+    found = task_scores(GLUE_TASKS["STS-B"].metrics, np.array([0.0, 1, 2, 3]), values)
     assert found["spearman"] == pytest.approx(1.0) and found["pearson"] < 0.95
     weighted = task_scores(("accuracy",), labels, logits, np.array([1, 1, 0, 1.0]))
     assert weighted == {"accuracy": 1.0}

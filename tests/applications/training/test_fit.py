@@ -113,6 +113,17 @@ def test_other_data_settings_or_backend_are_refused_by_name(copied):
         train("toy", config, "points-1", str(run), console=quiet())
 
 
+def test_a_setting_newer_than_the_run_counts_as_its_default(copied):
+    run, config = copied
+    about = json.loads((run / "config.json").read_text())
+    del about["config"]["training"]["steps_per_execution"], about["config"]["data"]["bad_value"]
+    (run / "config.json").write_text(json.dumps(about))
+    assert train("toy", config, "points-1", str(run), console=quiet())["resumed_from_epoch"] == 2
+    changed = apply_overrides(config, ["training.steps_per_execution=2"])
+    with pytest.raises(ConfigError, match=r"config.training.steps_per_execution: 1 -> 2"):
+        train("toy", changed, "points-1", str(run), console=quiet())
+
+
 SPEED_ONLY = {"data.num_workers": "3", "data.deadline_seconds": "9.5", "data.max_worker_bytes": "none"}
 DECISIVE = {
     "data.noise": "0.4",

@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.lamb import GuardedLamb
+from zorro_keras.applications.training.optimizer import build_optimizer
+from zorro_keras.models import PerceiverIOBackbone
 
 # Keras hands its variables to numpy in a way that numpy 2 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -16,12 +19,11 @@ def array(variable):
     return np.array(keras.ops.convert_to_numpy(variable.value))
 
 
-def trained(gradients, start, undecayed=(), unadapted=()):
+def trained(gradients, start, undecayed=()):
     """The arrays after one step for each item of `gradients`, a dict of name to array a step."""
     variables = {name: keras.Variable(value, name=name) for name, value in start.items()}
     optimizer = GuardedLamb(RATE, weight_decay=DECAY)
     optimizer.exclude_from_weight_decay(var_list=[variables[name] for name in undecayed])
-    optimizer.exclude_from_adaptation([variables[name] for name in unadapted])
     optimizer.build(list(variables.values()))
     for step in gradients:
         grads = [keras.ops.convert_to_tensor(step[name]) for name in variables]
@@ -38,7 +40,7 @@ def trained(gradients, start, undecayed=(), unadapted=()):
     return {name: array(variable) for name, variable in variables.items()}, optimizer
 
 
-def algorithm_2(gradients, x, decay, adapted):
+def algorithm_2(gradients, x, decay):
     """arXiv 1904.00962, Algorithm 2, line by line, phi the identity."""
     m = v = np.zeros_like(x, dtype="float64")
     x = x.astype("float64")
@@ -49,7 +51,7 @@ def algorithm_2(gradients, x, decay, adapted):
         v_hat = v / (1 - BETA_2**t)
         r = m_hat / (np.sqrt(v_hat) + EPSILON)
         step = r + decay * x
-        ratio = np.linalg.norm(x) / np.linalg.norm(step) if adapted and np.linalg.norm(x) > 0 else 1.0
+        ratio = np.linalg.norm(x) / np.linalg.norm(step) if np.linalg.norm(x) > 0 else 1.0
         x = x - RATE * ratio * step
     return x
 
@@ -63,14 +65,10 @@ def test_three_steps_are_those_of_algorithm_2():
         {name: random.normal(size=shape).astype("float32") for name, shape in shapes.items()}
         for _ in range(3)
     ]
-    found, _ = trained(gradients, start, undecayed=["positions", "bias"], unadapted=["bias"])
-    for name, decay, adapted in (
-        ("kernel", DECAY, True),
-        ("positions", 0.0, True),
-        ("bias", 0.0, False),
-        ("zeros", DECAY, True),
-    ):
-        expected = algorithm_2([step[name] for step in gradients], start[name], decay, adapted)
+    found, _ = trained(gradients, start, undecayed=["bias"])
+    for name in shapes:
+        decay = 0.0 if name == "bias" else DECAY
+        expected = algorithm_2([step[name] for step in gradients], start[name], decay)
         np.testing.assert_allclose(found[name], expected, rtol=2e-5, atol=1e-6, err_msg=name)
 
 
@@ -92,10 +90,30 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_neither_do_later_ones
     assert int(array(optimizer.halted)) == 1 and int(array(optimizer.iterations)) == 1
 
 
-def test_arrays_are_excluded_before_the_optimizer_is_built():
-    _, optimizer = trained([], {"kernel": np.ones((2, 3), "float32")})
-    with pytest.raises(ValueError, match="before the optimizer is built"):
-        optimizer.exclude_from_adaptation([])
+def layers_of(layer):
+    yield layer
+    for inner in layer._flatten_layers(recursive=False, include_self=False):
+        yield from layers_of(inner)
+
+
+def test_all_but_biases_and_norms_decay_whatever_they_are_called():
+    """The oracle asks each layer for what it is; the optimizer looks at shapes alone."""
+    backbone = PerceiverIOBackbone.from_variant(
+        "image_conv", size_px=8, num_bands=2, num_latents=3, latent_dim=8, num_layers=1, num_repeats=1
+    )
+    norms = (keras.layers.LayerNormalization, keras.layers.BatchNormalization)
+    spared = set()
+    for layer in layers_of(backbone):
+        found = layer.trainable_weights if isinstance(layer, norms) else [getattr(layer, "bias", None)]
+        spared |= {id(variable) for variable in found if variable is not None}
+    optimizer = build_optimizer(backbone, TrainingConfig(optimizer="lamb", weight_decay=0.1), 10)
+    left_out = {
+        id(variable) for variable in backbone.trainable_variables if not optimizer._use_weight_decay(variable)
+    }
+    assert left_out == spared
+    tables = [backbone.encoder.latents, backbone.output_adapters["label"].queries]
+    weights = [variable for table in tables for variable in table.trainable_weights]
+    assert len(weights) == 2 and not {id(variable) for variable in weights} & left_out
 
 
 def test_it_is_rebuilt_from_its_config():

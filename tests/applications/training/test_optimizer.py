@@ -6,7 +6,7 @@ import pytest
 
 from zorro_keras.applications.training.callbacks import averaged_weights
 from zorro_keras.applications.training.config import TrainingConfig
-from zorro_keras.applications.training.optimizer import build_optimizer, decays, learning_rate_schedule
+from zorro_keras.applications.training.optimizer import adamw_decays, build_optimizer, learning_rate_schedule
 
 # Keras hands its variables to numpy in a way that numpy 2 calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -105,7 +105,9 @@ def test_the_guard_changes_no_finite_step():
     optimizer = keras.optimizers.AdamW(
         learning_rate_schedule(TrainingConfig(), 20), weight_decay=0.1, global_clipnorm=1.0
     )
-    optimizer.exclude_from_weight_decay(var_list=[v for v in plain.trainable_variables if not decays(v)])
+    optimizer.exclude_from_weight_decay(
+        var_list=[v for v in plain.trainable_variables if not adamw_decays(v)]
+    )
     plain.compile(optimizer=optimizer, loss=keras.losses.MeanSquaredError())
     x, y = batches(5)
     for model in (guarded, plain):

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.rounding import rounding_bounds
+
 pytest.importorskip("tensorflow")
 
 from zorro_keras.applications.pipelines.faults import ConfigError, TrainingError
@@ -73,14 +75,27 @@ def test_windows_of_a_clip_are_averaged_and_rows_without_weight_do_not_count(tas
 
 
 def test_a_clip_without_the_stream_asked_for_still_counts(task):
-    """It is answered from nothing: two such clips get the same answer, whatever their arrays hold."""
+    """It is answered from nothing: the same for every such clip, whatever their arrays hold.
+
+    In one place of a batch that is so bit for bit. From place to place it is so up to rounding, since a
+    processor may take the last rows of a batch through other instructions than the first.
+    """
     x, y, weight = batch_of(task, np.random.default_rng(2))
     x["presence"]["audio"] = np.array([True, False, False, True, True])
-    scores = score_subsets(task, [(x, y, weight)], list("abcde"), [AUDIO])
-    assert len(scores.ids) == SIZE
-    for logits in scores.logits[AUDIO].values():
-        np.testing.assert_array_equal(logits[1], logits[2])
-        assert np.abs(logits[0] - logits[3]).max() > 1e-3
+    other = {**x, "audio": np.where(x["presence"]["audio"][:, None, None], x["audio"], 7.0)}
+
+    def logits(inputs):
+        scores = score_subsets(task, [(inputs, y, weight)], list("abcde"), [AUDIO])
+        assert len(scores.ids) == SIZE
+        return scores.logits[AUDIO]
+
+    found, again = logits(x), logits(other)
+    audio = {"audio": x["audio"]}
+    bounds = rounding_bounds(lambda inputs: logits({**x, **inputs}), task.trainable_variables, audio, draws=4)
+    for head, values in found.items():
+        np.testing.assert_array_equal(values, again[head])
+        np.testing.assert_allclose(values[1], values[2], rtol=0, atol=bounds[head])
+        assert np.abs(values[0] - values[3]).max() > max(1e-3, 100 * bounds[head])
 
 
 def test_an_answer_that_is_not_finite_names_the_clip(task):

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
 
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 # What a reader yields: the place, for people, and the cells; or what is wrong with the row.
 Row = tuple[str, dict[str, Any] | SourceError]
 
 
+def kind_of_rows(name: str) -> str:
+    """The suffix that says how a file is read, in lower case and without `.gz`; empty where there is none."""
+    return Path(name.lower().removesuffix(".gz")).suffix
+
+
 def read_rows(path: Path, place: str = "", headers: Sequence[Sequence[str]] = ()) -> Iterator[Row]:
-    """Reads `.csv`, `.tsv`, `.txt` (as TSV), `.jsonl` or `.parquet`, by the suffix.
+    """Reads `.csv`, `.tsv`, `.txt` (as TSV), `.jsonl`, each also with `.gz`, or `.parquet`, by the suffix.
 
     In a CSV cells may be quoted; in a TSV nothing is: a quotation mark is a letter, as GLUE needs it. Names
     of columns are lower-cased.
@@ -33,27 +41,37 @@ def read_rows(path: Path, place: str = "", headers: Sequence[Sequence[str]] = ()
         SourceError: if the file cannot be read.
         ConfigError: if parquet is to be read and pyarrow is not installed.
     """
-    place = place or path.name
-    if path.suffix == ".parquet":
+    place, kind = place or path.name, kind_of_rows(path.name)
+    if kind == ".parquet":
         yield from _parquet_rows(path, place)
         return
     try:
         # Bytes that are not UTF-8 become lone surrogates, so that each row with such bytes can be named.
         # Lines end at line feeds only: other separators may stand in a text.
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-            if path.suffix == ".jsonl":
+        with open_text(path, errors="surrogateescape") as file:
+            if kind == ".jsonl":
                 yield from _json_rows(file, place)
-            elif path.suffix == ".csv":
+            elif kind == ".csv":
                 yield from _table_rows(_csv_records(file), place, headers)
             else:
                 yield from _table_rows(_tsv_records(file), place, headers)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(
-            f"The file cannot be read: {error.strerror}.",
-            path=path,
-            stage="read_source",
-            reason="missing_file",
-        ) from error
+            f"The file cannot be read: {getattr(error, 'strerror', None) or error}.",
+            path=path, stage="read_source", reason="missing_file" if _is_missing(error) else "corrupt",
+        ) from error  # fmt: skip
+
+
+def open_text(path: Path, errors: str = "strict"):
+    """Opens a file of UTF-8, with or without a byte order mark, also packed by gzip, to read it as text.
+
+    Args:
+        path: the file; `.gz` at the end of its name means gzip.
+        errors: as for `open`.
+    """
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors=errors, newline="\n")
+    return open(path, encoding="utf-8-sig", errors=errors, newline="\n")
 
 
 def bad_row(place: str, message: str, reason: str = "bad_row") -> SourceError:
@@ -64,6 +82,10 @@ def bad_row(place: str, message: str, reason: str = "bad_row") -> SourceError:
 def is_text(cell: str) -> bool:
     """False where reading had to smuggle in bytes that are not UTF-8."""
     return not any("\ud800" <= letter <= "\udfff" for letter in cell)
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile)
 
 
 def _tsv_records(file) -> Iterator[tuple[int, list[str]]]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
-from zorro_keras.applications.text_classification.row_files import is_text, read_rows
+from zorro_keras.applications.pipelines.text_rows import is_text, read_rows
 
 
 def write(path, text):

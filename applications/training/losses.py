@@ -1,0 +1,36 @@
+"""Losses over the examples that count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def weighted_mean(values: Any, weights: Any) -> Any:
+    """Returns the mean of some values, each counted as often as its weight says.
+
+    Where Keras divides a weighted sum by the size of the batch, a batch with blanks would teach and measure
+    less than one without.
+
+    Args:
+        values: float tensor `(B, ...)`.
+        weights: tensor of the same shape, at least 0.
+
+    Returns:
+        Scalar, float32; 0 where nothing counts.
+    """
+    weights = ops.cast(weights, "float32")
+    return ops.sum(weights * ops.cast(values, "float32")) / ops.maximum(ops.sum(weights), 1e-7)
+
+
+def example_losses(loss: Any, labels: Any, predictions: Any) -> Any:
+    """Returns the loss of each example `(B,)`, whatever the reduction that the loss was made with.
+
+    Args:
+        loss: `keras.losses.Loss`, or a function of labels and predictions.
+        labels, predictions: tensors `(B, ...)`.
+    """
+    values = (loss.call if isinstance(loss, keras.losses.Loss) else loss)(labels, predictions)
+    return values if len(values.shape) == 1 else ops.mean(values, axis=tuple(range(1, len(values.shape))))

@@ -1,0 +1,66 @@
+"""A layer in several places of a model is one layer, also after saving."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.backend import array
+from zorro_keras import layers, streams
+from zorro_keras.models import PerceiverIOBackbone
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Two cameras with one adapter; a text whose positions ask for it; a head of two outputs."""
+    camera = layers.InputAdapter(streams.Image(4, 6, patch=(2, 2)), 5, positions=layers.LearnedArray(6, 3))
+    places, head = layers.LearnedArray(7, 4), keras.layers.Dense(2)
+    return PerceiverIOBackbone(
+        {
+            "left": camera,
+            "right": camera,
+            "text": layers.InputAdapter(streams.Tokens(7, 11), 4, positions=places, join="add"),
+        },
+        layers.PerceiverEncoder(num_latents=3, latent_dim=8, num_layers=1, num_heads=2),
+        {
+            "text": layers.OutputAdapter(places, head),
+            "places": layers.OutputAdapter(layers.LearnedArray(2, 4), head),
+        },
+        layers.PerceiverDecoder(),
+    )
+
+
+def given():
+    images = {
+        name: np.random.default_rng(seed).normal(size=(2, 4, 6, 3)).astype("float32")
+        for seed, name in enumerate(("left", "right"))
+    }
+    return {**images, "text": np.arange(14).reshape(2, 7) % 11}
+
+
+def check(rebuilt, model):
+    inputs, outputs = rebuilt.input_adapters, rebuilt.output_adapters
+    assert inputs["left"] is inputs["right"]
+    assert inputs["text"].positions is outputs["text"].queries
+    assert outputs["text"].head is outputs["places"].head
+    assert outputs["places"].queries is not outputs["text"].queries
+    assert [tuple(w.shape) for w in rebuilt.weights] == [tuple(w.shape) for w in model.weights]
+
+
+def test_shared_parts_come_back_as_one_from_plain_data(model):
+    config = json.loads(json.dumps(model.get_config()))
+    assert config["input_adapters"]["right"] == {"same_as": "input_adapters.left"}
+    rebuilt = PerceiverIOBackbone.from_config(config)
+    check(model, model)
+    check(rebuilt, model)
+    assert json.loads(json.dumps(rebuilt.get_config())) == config
+
+
+def test_shared_parts_come_back_as_one_from_a_preset(model, tmp_path):
+    model.save_to_preset(str(tmp_path / "preset"))
+    loaded = PerceiverIOBackbone.from_preset(str(tmp_path / "preset"))
+    check(loaded, model)
+    found, expected = loaded(given()), model(given())
+    for name, answer in expected.items():
+        np.testing.assert_allclose(array(found[name]), array(answer), atol=1e-6)
