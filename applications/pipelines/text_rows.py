@@ -151,7 +151,7 @@ def _parquet_rows(path: Path, place: str) -> Iterator[Row]:
         from pyarrow import parquet
     except ImportError as error:
         raise ConfigError(
-            "Reading parquet needs the package `pyarrow`: pip install pyarrow.",
+            f"Reading parquet needs the package `pyarrow` ({error}): pip install pyarrow.",
             path=path, stage="read_source", reason="missing_dependency",
         ) from error  # fmt: skip
     try:
