@@ -18,7 +18,8 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 PYTEST_ARGS ?=
 # What knows no backend, and the demonstrations, are tested once, with the first backend.
 TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing \
-	$(addprefix weights/test_,export.py files.py fuzzed_files.py published_sizes.py unsafe_files.py) \
+	$(addprefix weights/test_,export.py files.py fuzzed_files.py haiku_mappings.py published_sizes.py) \
+	weights/test_unsafe_files.py \
 	models/test_perceiver_io_variants.py models/test_perceiver_mistakes.py \
 	applications/test_demo.py applications/test_convert.py applications/masked_language/test_learning.py \
 	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
@@ -49,7 +50,8 @@ demo: $(BASE) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
 
 test: $(addprefix test-,$(BACKENDS))
 
-test-jax test-tensorflow: $(DEV)
+# Where torch is tested, every backend is compared with transformers, which need it.
+test-jax test-tensorflow: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
 test-torch: $(DEV) $(TORCH_STAMP)
 test-jax test-tensorflow test-torch: test-%:
 	KERAS_BACKEND=$* $(PYTEST) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE))

@@ -214,13 +214,16 @@ class Convert:
     preset_dir: Positional[Path]
     """Folder of the preset."""
     options: ConvertOptions = ConvertOptions()
+    labels: Path | None = None
+    """Names of the classes, one a line. By default those of `config.json`."""
     verbose: bool = False
     """Prints a line for every tensor."""
     backend: Backend | None = None
     """Keras backend."""
 
     def run(self) -> int:
-        return _show(convert(self.source, self.preset_dir, self.options, verbose=self.verbose))
+        given = {"labels": self.labels, "verbose": self.verbose}
+        return _show(convert(self.source, self.preset_dir, self.options, **given))
 
 
 @dataclasses.dataclass(frozen=True)

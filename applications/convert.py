@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from zorro_keras.applications.pipelines.faults import CheckpointError
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
+from zorro_keras.applications.training.published_labels import published_labels
+from zorro_keras.applications.training.task import task_module
+
+if TYPE_CHECKING:
+    import keras
+
+    from zorro_keras import weights
+
+# Published model -> the task that asks it. The others are written as backbones.
+_TASKS = {
+    "language": "masked_language",
+    **dict.fromkeys(("image_learned", "image_fourier", "image_conv"), "image_classification"),
+}
+# What a preset of a task has beyond that of a backbone.
+_TASK_FILES = ("task.json", "task.weights.h5", "preprocessor.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,26 +61,39 @@ class ConvertOptions:
 
 
 def convert(
-    source: Path, preset_dir: Path, options: ConvertOptions | None = None, *, verbose: bool = False
-) -> dict:
+    source: Path,
+    preset_dir: Path,
+    options: ConvertOptions | None = None,
+    *,
+    labels: Path | None = None,
+    verbose: bool = False,
+) -> dict[str, Any]:
     """Writes the model of published weights as a preset, and prints what became of every tensor.
+
+    The language model becomes a preset of `masked_language` that reads bytes; an ImageNet model one of
+    `image_classification` with ImageNet's preprocessing. Any other is written as a backbone.
 
     Args:
         source: path. A Hugging Face repository on disk, or one file of weights.
-        preset_dir: path. The preset's folder, which `PerceiverIOBackbone.from_preset` loads.
+        preset_dir: path. The preset's folder, new, empty or of an earlier preset, which is replaced. The
+            task's and `PerceiverIOBackbone`'s `from_preset` load it.
         options: optional `ConvertOptions`.
+        labels: optional path. The names of an ImageNet model's classes, one a line. By default `id2label` of
+            `config.json`, else `class_0000` and so on.
         verbose: bool. Prints a line for every tensor.
 
     Returns:
-        Dict of the counts, the model, every setting used with its value and who said so, and the preset's
-        folder.
+        Dict of the counts, the model, every setting used with its value and who said so, the task or `None`,
+        and the preset's folder.
 
     Raises:
         CheckpointError: for a file that cannot be read or trusted; for missing, unknown or misshapen tensors,
             naming them; and for options that cannot be or mean nothing to the file.
+        ConfigError: if the folder holds something else, or the labels are not the model's.
     """
     from zorro_keras import weights
 
+    _check_replaceable(Path(preset_dir))
     try:
         checkpoint = weights.read_checkpoint(source)
         backbone, report = weights.convert(checkpoint, **(options or ConvertOptions()).arguments())
@@ -75,10 +103,14 @@ def convert(
             advice="Copy or download the weights again, from where they were published. A model with sizes "
             "of its own needs those that its file does not tell: see `zorro-keras convert --help`.",
         ) from error  # fmt: skip
+    model, task, said = _as_task(backbone, checkpoint, labels)
     if verbose:
         print(report.table())
     print(report.summary())
-    backbone.save_to_preset(str(preset_dir))
+    print(said)
+    for name in _TASK_FILES:
+        (Path(preset_dir) / name).unlink(missing_ok=True)
+    model.save_to_preset(str(preset_dir))
     return {
         "model": report.model,
         "origin": report.origin,
@@ -87,5 +119,36 @@ def convert(
         "tensors_used": len(report.used),
         "tensors_not_needed": len(report.unused),
         "settings": {name: {"value": value, "source": by} for name, (value, by) in report.described()},
+        "task": task,
         "preset": str(preset_dir),
     }
+
+
+def _as_task(
+    backbone: keras.Model, checkpoint: weights.Checkpoint, labels: Path | None
+) -> tuple[keras.Model, str | None, str]:
+    """What is written, the name of its task, and a sentence on it; the backbone, `None` where none fits."""
+    task, names, named = _TASKS.get(checkpoint.model), (), ""
+    if task == "image_classification":
+        num_classes = backbone.output_adapters["label"].head.num_classes
+        names, source = published_labels(num_classes, checkpoint.config, labels)
+        named = f", its {num_classes} classes named by {source}"
+    elif labels is not None:
+        raise ConfigError(
+            f"`--labels` means nothing to {checkpoint.model}.", stage="convert", reason="bad_value"
+        )
+    model, reads = None, f"there is none for {checkpoint.model}"
+    if task is not None:
+        model, reads = task_module(task, "published").published_task(backbone, names)
+    if model is None:
+        return backbone, None, f"Written as a backbone without a task: {reads}."
+    return model, task, f"Written as {task}: {reads}{named}."
+
+
+def _check_replaceable(preset_dir: Path) -> None:
+    is_preset = (preset_dir / "metadata.json").is_file()  # keras-hub's
+    if preset_dir.exists() and not is_preset and (not preset_dir.is_dir() or any(preset_dir.iterdir())):
+        raise ConfigError(
+            "The preset needs a new folder, or that of an earlier preset.",
+            path=preset_dir, stage="convert", reason="bad_value", advice="Choose another folder.",
+        )  # fmt: skip

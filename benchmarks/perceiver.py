@@ -16,7 +16,9 @@ from pathlib import Path
 import measure
 
 SIZES = {"language": "deepmind/language-perceiver", "image_fourier": "deepmind/vision-perceiver-fourier"}
+PARAMETERS = {"language": 201_108_230, "image_fourier": 48_440_627}
 FORWARD_GFLOP = {"language": 121, "image_fourier": 406}  # of one example; counted from the shapes
+PASSES = {"forward": 1, "train": 3}  # the two gradients of a product cost as much as itself each
 OURS = ("jax", "tensorflow", "torch")
 THREADS = 2
 
@@ -38,7 +40,9 @@ def write_their_weights(kind: str, folder: str) -> dict:
 
 def their_model(transformers, kind: str):
     if kind == "language":
-        return transformers.PerceiverForMaskedLM(transformers.PerceiverConfig())
+        # The published widths: the class's own defaults are others.
+        config = transformers.PerceiverConfig(qk_channels=256, v_channels=1280)
+        return transformers.PerceiverForMaskedLM(config)
     config = transformers.PerceiverConfig(
         num_latents=512,
         d_latents=1024,
@@ -124,6 +128,10 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
 
         torch.set_num_threads(THREADS)
     model = zk.weights.load(folder, semantics="hugging_face")
+    if model.count_params() != PARAMETERS[kind]:
+        raise ValueError(
+            f"The published size has {PARAMETERS[kind]} parameters. Received: {model.count_params()}"
+        )
     name, output = ("text", "text") if kind == "language" else ("image", "label")
     x, y = example(kind, batch_size)
     x, y = {name: x}, {output: y}
@@ -167,17 +175,19 @@ def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> 
     ours = [name for name in found if name in OURS]
     promised = [name for name in ours if name != "torch"] or ours
     targets = {"forward": 2.0, "train": 1.5} if train else {"forward": 2.0}
+    peak = max(found[name]["peak_gflops"] for name in ours)
     for step, target in targets.items():
         best = min(promised, key=lambda name: found[name][step])
         detail = ", ".join(f"{name} {times[step]:.2f} s" for name, times in found.items())
         ratio = found["transformers"][step] / found[best][step]
         rows.append(measure.Row(f"{what}, {step}: transformers / {best}", ratio, target, detail=detail))
+        gflop = PASSES[step] * batch_size * FORWARD_GFLOP[kind]
+        for name, times in found.items():
+            speed, row = gflop / times[step], f"{what}, {step}: share of matmul peak, {name}"
+            rows.append(measure.Row(row, speed / peak, detail=f"{speed:.0f} of {peak:.0f} GFLOP/s"))
     for name in promised:
         ratio = found[name]["predict"] / found[name]["forward"]
         rows.append(measure.Row(f"{what}: predict / jitted forward, {name}", ratio, 1.1, at_most=True))
-        speed, peak = batch_size * FORWARD_GFLOP[kind] / found[name]["forward"], found[name]["peak_gflops"]
-        share = f"{what}: forward, share of matmul peak, {name}"
-        rows.append(measure.Row(share, speed / peak, detail=f"{speed:.0f} of {peak:.0f} GFLOP/s"))
     for step in targets:
         memory = {name: times[f"{step}_megabytes"] for name, times in found.items()}
         best = min(promised, key=memory.get)
@@ -189,7 +199,7 @@ def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> 
     spread = {name: difference(found[name]["logits"], found["transformers"]["logits"]) for name in ours}
     detail = ", ".join(f"{name} {size:.1e}" for name, size in spread.items())
     row = f"{what}: largest difference of all logits"
-    return [*rows, measure.Row(row, max(spread.values()), 1e-3, at_most=True, detail=detail)]
+    return [*rows, measure.Row(row, max(spread.values()), 1e-4, at_most=True, detail=detail)]
 
 
 def difference(ours: str, theirs: str) -> float:

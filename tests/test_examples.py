@@ -1,5 +1,6 @@
 """Every example runs as its docstring says, on each backend, and stays short."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -7,17 +8,18 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+# What each prints, as regular expressions: of those that train for long, what only a trained model says.
 EXPECTED = {
-    "add_a_third_stream": "If the caption changes, these can change: ['caption', 'fusion', 'global']",
-    "answer_with_a_modality_missing": "second clip, video output: 0.0",
-    "classify_a_folder_of_images": "classes: checks, circle, circles",
-    "custom_training_loop": "step 9: loss",
-    "draw_a_routing": "`audio` depends on: ['audio', 'fusion', 'video']",
-    "export_and_serve": "served from the picture alone",
-    "perceiver_of_your_own": "answers right on held-out pictures",
-    "fill_in_masked_text": "Monday comes before[MASK*8].",
-    "train_on_your_own_folder": "classes: bounce",
-    "zorro_in_twenty_lines": "global: logits (40, 5)",
+    "add_a_third_stream": r"If the caption changes, these can change: \['caption', 'fusion', 'global'\]",
+    "answer_with_a_modality_missing": r"second clip, video output: 0\.0\n",
+    "classify_a_folder_of_images": r"\n\w+-\d+\.(jpg|png): \w+ \(\d+%\)\n",  # a few steps: it runs
+    "custom_training_loop": r"step 9: loss [0-2]\.",  # by chance 2 log(8), 4.2
+    "draw_a_routing": r"`audio` depends on: \['audio', 'fusion', 'video'\]",
+    "export_and_serve": r"served from the picture alone: \w+\nwith this library loaded: False",
+    "perceiver_of_your_own": r"answers right on held-out pictures: \d+% \(by chance 13 %\)",
+    "fill_in_masked_text": r"Monday comes before\[MASK\*8\]\.\n(.*\n){0,2} +\d+\.\d% ' Tuesday'",
+    "train_on_your_own_folder": r"Epoch 2/2\n(.|\n)*val_global_accuracy: ",  # a few steps: it runs
+    "zorro_in_twenty_lines": r"global: logits \(40, 5\)",
 }
 
 
@@ -37,7 +39,7 @@ def test_the_example_runs_and_says_what_it_promises(example, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(example)])
     runpy.run_path(str(example), run_name="__main__")
-    assert EXPECTED[example.stem] in capfd.readouterr().out
+    assert re.search(EXPECTED[example.stem], capfd.readouterr().out)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -29,6 +29,7 @@ COMMAND_LINE = {"cli", "doctor", "demo"}
 
 LIBRARY_MAY_IMPORT = {"keras", "keras_hub", "numpy", LIBRARY} | set(sys.stdlib_module_names)
 FILE_FORMATS = {"weights": {"safetensors"}}
+BACKENDS = {"zorro_keras.layers.kernels": {"jax"}}  # the one place that knows which backend runs it
 ROUTING_MAY_IMPORT = {"numpy", LIBRARY} | set(sys.stdlib_module_names)
 PRIVATE = ("keras.src", "keras_hub.src")
 
@@ -67,7 +68,7 @@ def part_of(name: str, root: str) -> str:
 def library_complaint(module: str, imported: str) -> str | None:
     part, package = part_of(module, LIBRARY), imported.partition(".")[0]
     may_import = ROUTING_MAY_IMPORT if part == "routing" else LIBRARY_MAY_IMPORT
-    may_import = may_import | FILE_FORMATS.get(part, set())
+    may_import = may_import | FILE_FORMATS.get(part, set()) | BACKENDS.get(module, set())
     if package not in may_import:
         return "is not for this layer"
     if package != LIBRARY:

@@ -109,8 +109,8 @@ class ModelConfig:
         dropout_rate: float in [0, 1).
         key_chunk: optional int. Pixels that the latents read at a time; None for all.
         remat: bool. Recomputes each layer in the backward pass: less memory, more time.
-        pretrained: optional str. Preset folder of a classifier of these sizes, or published weights that
-            `zorro_keras.weights` can read, which training starts from; the last layer starts fresh.
+        pretrained: optional str. Preset folder of a classifier of these sizes, or published weights, which
+            training starts from; the last layer starts fresh unless the classes have the same names.
 
     Raises:
         ConfigError: if a value is out of range.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from zorro_keras.applications.image_classification.classifier import ImageClassifier
 from zorro_keras.applications.image_classification.config import Config
 from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
-from zorro_keras.applications.training.start_weights import StartReport, start_backbone
+from zorro_keras.applications.training.start_weights import StartReport, preprocessing_of, start_backbone
 from zorro_keras.models import PerceiverIOBackbone
 
 # Where the settings that weights depend on are set: the last word of a layer's setting -> configuration key.
@@ -53,7 +54,8 @@ def start_weights(model: ImageClassifier, config: Config) -> StartReport | None:
     """Starts a model from `model.pretrained`, before its first step; without that, does nothing.
 
     Returns:
-        What was copied: input, encoder, decoder and the class query. The last layer starts fresh.
+        What was copied: input, encoder, decoder and the class query; and the last layer where the preset's
+        classes have the names of the data's, in the same order. Otherwise that starts fresh.
 
     Raises:
         CheckpointError: if it cannot be read, or was made with other pictures, sizes or activation.
@@ -61,10 +63,23 @@ def start_weights(model: ImageClassifier, config: Config) -> StartReport | None:
     if config.model.pretrained is None:
         return None
     settings = model.preprocessor.get_config()
-    return start_backbone(
+    ours, theirs = settings["label_names"], preprocessing_of(config.model.pretrained).get("label_names")
+    report = start_backbone(
         model.backbone,
         config.model.pretrained,
         semantics=config.model.semantics,
         preprocessing={name: settings[name] for name in ("mean", "std")},
         keys=_KEYS,
+        heads=("label",) if ours == theirs else (),
     )
+    return dataclasses.replace(report, note=_about_head(ours, theirs))
+
+
+def _about_head(ours: Sequence[str], theirs: Sequence[str] | None) -> str:
+    if theirs is None:
+        return "The head is fresh: the pretrained weights do not name their classes."
+    if list(ours) == list(theirs):
+        return f"The head is kept: the {len(ours)} classes have the same names."
+    if sorted(ours) == sorted(theirs):
+        return "The head is fresh: the classes are the same in another order."
+    return f"The head is fresh: the {len(ours)} classes are not the pretrained {len(theirs)}."

@@ -52,6 +52,9 @@ class ModelConfig(LanguageSizes):
         embedding_stddev: float > 0. Of the truncated normal that the token table starts from. The published
             code has 1 without saying what training used; with 0.02, as in Hugging Face's and in the learned
             positions, place and token weigh the same from the first step.
+        semantics: "deepmind" or "hugging_face": whose numbers to give with published weights.
+        pretrained: optional str. Preset folder of a masked language model of these sizes and this tokenizer,
+            or published weights that `zorro_keras.weights` can read, which training goes on from.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -59,6 +62,8 @@ class ModelConfig(LanguageSizes):
 
     vocabulary_size: int | None = None
     embedding_stddev: float = 0.02
+    semantics: Literal["deepmind", "hugging_face"] = "deepmind"
+    pretrained: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,18 +29,20 @@ class StartReport:
         source: str. Where the weights come from.
         copied: dict of part to number of parameters.
         fresh: the same for the parts that keep the weights they were built with.
+        note: str. What else is to be said.
     """
 
     source: str
     copied: Mapping[str, int]
     fresh: Mapping[str, int]
+    note: str = ""
 
     def __str__(self) -> str:
         copied, fresh = (
             ", ".join(f"{part} ({count:,})" for part, count in parts.items()) or "nothing"
             for parts in (self.copied, self.fresh)
         )
-        return f"Started from {self.source}. Copied: {copied}. Fresh: {fresh}."
+        return f"Started from {self.source}. Copied: {copied}. Fresh: {fresh}. {self.note}".rstrip()
 
 
 def start_backbone(
@@ -50,12 +52,13 @@ def start_backbone(
     semantics: str | None = None,
     preprocessing: Mapping[str, Any] | None = None,
     keys: Mapping[str, str] | None = None,
+    heads: Collection[str] = (),
 ) -> StartReport:
     """Puts pretrained weights into a new backbone.
 
     Inputs, encoder and decoder must be those of the pretrained model. Queries are copied where it has an
-    output of the same name; what follows them, the last linear layer, starts fresh, as do the queries of
-    other outputs.
+    output of the same name; what follows them, the last linear layer, starts fresh unless `heads` names it,
+    as do the queries of other outputs.
 
     Args:
         backbone: of the new model; changed in place.
@@ -65,6 +68,7 @@ def start_backbone(
         preprocessing: settings of the new model's preprocessor that must be those of the preset's, such as
             its `tokenizer`; not compared where the source has no preprocessor.
         keys: optional dict of the last word of a setting to its key in the configuration, for errors.
+        heads: outputs whose last layer must be the pretrained one's, and is copied.
 
     Returns:
         `StartReport`.
@@ -75,7 +79,7 @@ def start_backbone(
     pretrained = _load(source, semantics)
     keys = keys or {}
     _check_preprocessing(source, preprocessing or {}, keys)
-    theirs, ours = _parts(pretrained), _parts(backbone)
+    theirs, ours = _parts(pretrained, heads), _parts(backbone, heads)
     needed = [part for part in ours if not part.startswith("queries")]
     for part in needed:
         if part not in theirs:
@@ -87,9 +91,15 @@ def start_backbone(
             new.assign(keras.ops.convert_to_numpy(old))
     copied = {part: ours[part].count_params() for part in shared}
     fresh = {part: layer.count_params() for part, layer in ours.items() if part not in shared}
-    heads = {f"head {name}": adapter.head for name, adapter in backbone.output_adapters.items()}
-    fresh |= {part: head.count_params() for part, head in heads.items() if head is not None}
+    others = _heads(backbone, set(backbone.output_adapters) - set(heads))
+    fresh |= {part: head.count_params() for part, head in others.items() if head is not None}
     return StartReport(source, copied, fresh)
+
+
+def preprocessing_of(source: str) -> dict[str, Any]:
+    """Returns the settings of the preprocessor in a preset folder; of anything else none."""
+    path = Path(source) / "preprocessor.json"
+    return json.loads(path.read_text(encoding="utf-8"))["config"] if path.is_file() else {}
 
 
 def _load(source: str, semantics: str | None) -> PerceiverIOBackbone:
@@ -104,14 +114,20 @@ def _load(source: str, semantics: str | None) -> PerceiverIOBackbone:
         ) from error  # fmt: skip
 
 
-def _parts(backbone: PerceiverIOBackbone) -> dict[str, keras.layers.Layer]:
+def _parts(backbone: PerceiverIOBackbone, heads: Collection[str]) -> dict[str, keras.layers.Layer]:
     """The layers that can be copied, by the name that people read."""
     parts = {f"input {name}": adapter for name, adapter in backbone.input_adapters.items()}
     parts |= {"encoder": backbone.encoder, "decoder": backbone.decoder}
     queries = {name: adapter.queries for name, adapter in backbone.output_adapters.items()}
     parts |= {f"queries {name}": layer for name, layer in queries.items() if not isinstance(layer, str)}
     parts |= {"input padding": backbone.parts.input_join, "queries' padding": backbone.parts.query_join}
+    parts |= _heads(backbone, heads)
     return {part: layer for part, layer in parts.items() if layer is not None and layer.weights}
+
+
+def _heads(backbone: PerceiverIOBackbone, names: Collection[str]) -> dict[str, keras.layers.Layer | None]:
+    adapters = backbone.output_adapters
+    return {f"head {name}": adapters[name].head for name in adapters if name in names}
 
 
 def _shapes(layer: keras.layers.Layer | None) -> list[tuple[int, ...]] | None:
@@ -154,10 +170,7 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _check_preprocessing(source: str, ours: Mapping[str, Any], keys: Mapping[str, str]) -> None:
-    path = Path(source) / "preprocessor.json"
-    if not path.is_file():
-        return
-    theirs = json.loads(path.read_text(encoding="utf-8"))["config"]
+    theirs = preprocessing_of(source)
     for name, value in json.loads(json.dumps(dict(ours))).items():
         if name in theirs and theirs[name] != value:
             hint = f", set by `{keys[name]}`" if name in keys else ""

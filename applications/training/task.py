@@ -31,7 +31,8 @@ def task_module(task: str, part: str) -> ModuleType:
     preprocessor, *, start_step)` and `evaluation_dataset(data, config, preprocessor)`; data that meet faults
     while they are read take a `faults_path`, too. `model` holds `build_model(config, label_names)` and may
     hold `epoch_metrics(predictions, y, sample_weight)`, and `start_weights(model, config)`, which a new run
-    begins with. `commands` is what `commands_of` says.
+    begins with. `commands` is what `commands_of` says. A fifth, `published`, holds
+    `published_task(backbone, label_names)` where published weights can become a model of the task.
 
     Raises:
         ConfigError: if there is no such task.
@@ -63,9 +64,16 @@ def task_of(folder: str | os.PathLike[str]) -> str:
     """The task of a run, or of a preset.
 
     Raises:
-        ConfigError: if the folder holds neither.
+        ConfigError: if the folder holds neither, or the preset has no task.
     """
-    return task_of_preset(folder) or RunFolder(folder).read_config()["task"]
+    task = task_of_preset(folder)
+    if task is None and (Path(folder) / "metadata.json").is_file():  # keras-hub's
+        raise ConfigError(
+            "This preset holds a model without a task of ours: nothing knows how to ask it.",
+            path=folder, stage="open_run", reason="bad_value",
+            advice="`zorro-keras export` exports it; a task that takes `model.pretrained` starts from it.",
+        )  # fmt: skip
+    return task or RunFolder(folder).read_config()["task"]
 
 
 def commands_of(folder: str | os.PathLike[str]) -> ModuleType:

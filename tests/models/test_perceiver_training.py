@@ -48,18 +48,14 @@ def test_fit_lowers_the_loss(options):
     assert model.evaluate(x, y, batch_size=8, verbose=0) < 0.7 * before
 
 
-def test_remat_and_chunks_learn_what_is_learned_without(monkeypatch):
-    repeated, remat = [], keras.remat
-    monkeypatch.setattr(keras, "remat", lambda f: repeated.append(f) or remat(f))
+def test_remat_and_chunks_learn_what_is_learned_without():
     models = [small(), small(remat=True, key_chunk=4, query_chunk=2)]
     models[1].set_weights(models[0].get_weights())
     start = [array(weight) for weight in models[0].weights]
     losses = []
     for model in models:
-        repeated.clear()
         model.compile(keras.optimizers.SGD(0.5), LOSS)
         losses.append(model.train_on_batch({"text": ids(4)}, {"label": np.array([0, 1, 2, 0])}))
-    assert repeated  # by the second model
     np.testing.assert_allclose(*losses, rtol=1e-5)
     moved = 0
     for plain, saving, before in zip(*(model.weights for model in models), start, strict=True):
@@ -109,7 +105,7 @@ def test_a_dtype_reaches_every_layer():
     layers_ = [part for part in model._flatten_layers() if not isinstance(part, keras.layers.InputLayer)]
     assert {part.compute_dtype for part in layers_} == {"bfloat16"}
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
-    assert {part.compute_dtype for part in small()._flatten_layers()} >= {"float32"}
+    assert {part.compute_dtype for part in small()._flatten_layers()} == {"float32"}
 
 
 def test_bfloat16_answers_like_float32():
@@ -169,7 +165,7 @@ class Traced(keras.layers.Layer):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch compiles nothing")
-@pytest.mark.parametrize("method", ["predict_on_batch", "train_on_batch"][: 1 + (BACKEND == "tensorflow")])
+@pytest.mark.parametrize("method", ["predict_on_batch", "train_on_batch"])
 def test_a_bucket_of_lengths_is_compiled_once(method):
     counter = Traced()
     stem = keras.Sequential([keras.layers.Embedding(13, 6), counter])

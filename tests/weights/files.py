@@ -39,6 +39,36 @@ def haiku_pickle(leaf=None, arrays=None, protocol=4):
     return pickle.dumps(tree, protocol)
 
 
+class FlatMapping(dict):
+    """Is pickled by `haiku_dumps` as Haiku's mapping of modules, which need not be installed."""
+
+
+class _HaikuPickler(pickle._Pickler):
+    """Writes a `FlatMapping` as Haiku does: its class, called on one dict."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def __init__(self, file, name):
+        super().__init__(file, 4)
+        self.name = name
+
+    def save_mapping(self, mapping):
+        self.save("haiku._src.data_structures")
+        self.save(self.name)
+        self.write(pickle.STACK_GLOBAL)
+        self.save((dict(mapping),))
+        self.write(pickle.REDUCE)
+
+    dispatch[FlatMapping] = save_mapping
+
+
+def haiku_dumps(tree, name="FlatMapping"):
+    """Returns the pickle of a tree; Haiku of old called its mapping `FlatMap`."""
+    data = io.BytesIO()
+    _HaikuPickler(data, name).dump(tree)
+    return data.getvalue()
+
+
 class _TorchPickler(pickle._Pickler):
     """Writes arrays as torch does: a storage outside of the pickle and a call that rebuilds the tensor."""
 

@@ -103,10 +103,10 @@ def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk):
 def _read(query, key, value, mask, dropout, key_chunk):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
     size = key.shape[3]
-    if key_chunk is None or (size is not None and size <= key_chunk):
+    if key_chunk is None or (_known(size) and size <= key_chunk):
         context, total, _ = weigh(query, key, value, mask, dropout)
     else:
-        weigh_parts = weigh_in_loop if size is None else weigh_in_chunks
+        weigh_parts = weigh_in_chunks if _known(size) else weigh_in_loop
         context, total = weigh_parts(query, key, value, mask, dropout, key_chunk)
     context = ops.cast(context / ops.cast(total, context.dtype), value.dtype)
     if mask is None:
@@ -116,11 +116,16 @@ def _read(query, key, value, mask, dropout, key_chunk):
 
 def _row_cuts(num_queries, num_keys):
     """Returns where to cut the queries so that the logits of a part fit the cache; `MAX_PARTS` at most."""
-    if num_queries is None or num_keys is None:
+    if not (_known(num_queries) and _known(num_keys)):
         return []
     parts = min(MAX_PARTS, max(1, num_queries * num_keys // LOGITS_PER_PART))
     rows = -(-num_queries // parts)
     return list(range(rows, num_queries, rows))
+
+
+def _known(size):
+    """Whether a length is a number: TensorFlow traces an open one as `None`, JAX exports it as a symbol."""
+    return isinstance(size, int)
 
 
 def _split(x, cuts, axis):

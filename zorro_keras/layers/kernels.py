@@ -17,6 +17,28 @@ def has_fused_attention():
     return keras.config.backend() == "torch"
 
 
+@functools.cache
+def _repeats_sums():
+    if keras.config.backend() != "jax":
+        return False
+    return all("cpu" in device.lower() for device in keras.distribution.list_devices())
+
+
+def computed_once(x):
+    """Returns `x`, and makes the compiler keep it, and its gradient, instead of computing them again.
+
+    Every block adds to what the blocks before it have made. XLA, on a CPU, inlines such sums into each of
+    their uses: block after block all of them are added up again, which costs the square of the depth. A
+    division counts as too dear to repeat, and by one it changes no bit; a barrier keeps the one from being
+    folded away.
+    """
+    if not _repeats_sums():
+        return x
+    import jax
+
+    return x / jax.lax.optimization_barrier(keras.ops.ones((), x.dtype))
+
+
 def recomputes_in_loops():
     """Returns whether the backward pass of a loop can compute again what `keras.remat` wraps in its body.
 

@@ -3,6 +3,7 @@
 import keras
 
 from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.kernels import computed_once
 from zorro_keras.layers.mlp import MLP
 
 
@@ -103,13 +104,13 @@ class TransformerBlock(keras.layers.Layer):
         if self.remat and training:
             read, think = keras.remat(read), keras.remat(think)
         tokens = tokens + self._drop(read(tokens), 0, training)
-        return tokens + self._drop(think(tokens), 1, training)
+        return computed_once(tokens + self._drop(think(tokens), 1, training))
 
     def step(self, tokens, plan=None, attention_mask=None, memory=None):
         """Returns the tokens `(B, T, D)` as `call` does, and the keys and values that they were read by."""
         read, memory = self._read(tokens, plan, attention_mask, memory)
         tokens = tokens + read
-        return tokens + self.mlp(self.mlp_norm(tokens)), memory
+        return computed_once(tokens + self.mlp(self.mlp_norm(tokens))), memory
 
     def _read(self, tokens, plan, attention_mask, memory):
         normed = self.attention_norm(tokens)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.backend import array, compiled
 from tests.image_maker import pixels
-from zorro_keras import layers, streams
+from zorro_keras import layers
 from zorro_keras.applications.image_classification import ImageClassifier, ImagePreprocessor
 from zorro_keras.applications.pipelines.image_resize import bicubic_matrix
 from zorro_keras.models import PerceiverIOBackbone
@@ -18,9 +18,11 @@ NAMES = ["ant", "bee", "cow"]
 SIZES = {"num_bands": 2, "num_latents": 3, "latent_dim": 8, "num_layers": 1, "num_repeats": 2, "num_heads": 2}
 
 
-def build(variant="image_fourier", preprocess=False, dtype=None, **options):
+def build(variant="image_fourier", preprocess=False, dtype=None, num_classes=3, **options):
     sizes = {name: size for name, size in SIZES.items() if (name, variant) != ("num_bands", "image_learned")}
-    backbone = PerceiverIOBackbone.from_variant(variant, size_px=12, num_classes=3, dtype=dtype, **sizes)
+    backbone = PerceiverIOBackbone.from_variant(
+        variant, size_px=12, num_classes=num_classes, dtype=dtype, **sizes
+    )
     preprocessor = ImagePreprocessor(12, MEAN, STD, NAMES) if preprocess else None
     return ImageClassifier(backbone, preprocessor, **options)
 
@@ -51,7 +53,16 @@ def test_the_loss_is_the_cross_entropy_of_mixed_and_weighted_labels():
     assert results["loss"] == pytest.approx(cross_entropy(labels, logits)[:3].mean(), rel=1e-5)
     right = logits.argmax(-1)[:3] == labels.argmax(-1)[:3]
     assert results["accuracy"] == pytest.approx(right.mean())
-    assert results["top5_accuracy"] == 1.0
+
+
+def test_a_label_among_the_five_best_of_seven_counts_for_top_5():
+    logits, labels = np.random.default_rng(0).normal(size=(40, 7)).astype("float32"), np.arange(40) % 7
+    given = {"label": keras.ops.convert_to_tensor(logits)}
+    found = build(num_classes=7).compute_metrics(None, labels, given)
+    better = (logits > np.take_along_axis(logits, labels[:, None], 1)).sum(1)
+    assert 0.1 < (better < 1).mean() < (better < 5).mean() < 0.9
+    assert float(found["accuracy"]) == pytest.approx((better < 1).mean())
+    assert float(found["top5_accuracy"]) == pytest.approx((better < 5).mean())
 
 
 def test_integer_and_one_hot_labels_mean_the_same():
@@ -147,4 +158,3 @@ def test_what_cannot_be_is_refused():
         build().compile("sgd", metrics=["accuracy"])
     with pytest.raises(ValueError, match=r"the output `label`. Received: \['image'\] and \['kind'\]"):
         ImageClassifier(other)
-    assert isinstance(parts.streams["image"], streams.Image)

@@ -53,9 +53,13 @@ def test_recipe_a_is_the_papers(name):
     assert (training.optimizer, training.learning_rate, training.epochs) == ("lamb", 5e-4 * 1024 / 256, 110)
     assert (training.warmup_fraction, training.flat_fraction * 110) == (0.0, 55)
     assert (training.weight_decay, training.clip_norm, training.label_smoothing) == (0.1, 10.0, 0.1)
-    assert augmentation == AugmentationConfig()
+    assert (training.batch_size, CONFIGS[name].data.size_px, CONFIGS[name].data.crop_fraction) == (
+        1024, 224, 224 / 256,
+    )  # fmt: skip
+    assert (augmentation.crop_area, augmentation.crop_aspect) == ((0.08, 1.0), (3 / 4, 4 / 3))
+    assert augmentation.flip_rate == 0.5
     assert (augmentation.rand_augment_layers, augmentation.rand_augment_magnitude) == (4, 5)
-    assert augmentation.mixes and augmentation.mixup_alpha == 0.2
+    assert augmentation.cutmix and augmentation.mixup_alpha == 0.2
 
 
 LARGE = {"paper_fourier_large": 213_082_618, "paper_conv_large": 212_375_930}

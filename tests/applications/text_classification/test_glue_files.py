@@ -132,7 +132,7 @@ def test_every_official_folder_is_read(official, task):
 def test_all_tasks_are_read_in_the_order_of_their_names(official):
     data = read_glue(official)
     assert [task.name for task in data.tasks] == sorted(EXPECTED)
-    assert len(data.label_names) == 8 * 2 + 1 + 3 - 2 + 1 - 1  # seven pairs, MNLI's three, one score
+    assert len(data.label_names) == 7 * 2 + 3 + 1  # seven pairs, MNLI's three, one score
     assert set(MULTITASK) == set(EXPECTED) - {"WNLI"}
 
 

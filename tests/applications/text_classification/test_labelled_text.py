@@ -37,9 +37,10 @@ def test_class_folders_name_the_labels_and_a_tenth_of_each_is_held_out(tmp_path)
         "train": [18, 18],
         "test": [2, 2],
     }
-    place = found["train"].ids.index("good/3.txt") if "good/3.txt" in found["train"].ids else 0
-    label = "good" if found["train"].labels[place] else "bad"
-    assert found["train"].texts[place][0].startswith(f" {label} text\nnumber ")
+    for part in found.values():
+        for place, label, (text,) in zip(part.ids, part.labels, part.texts, strict=True):
+            name, number = ("bad", "good")[label], place.split("/")[1].removesuffix(".txt")
+            assert (place, text) == (f"{name}/{number}.txt", f" {name} text\nnumber {number}")
 
 
 def test_split_folders_are_kept(tmp_path):

@@ -1,4 +1,4 @@
-"""One graph of TensorFlow for inputs of every size: other backends know all sizes when they trace."""
+"""One graph of TensorFlow takes open lengths: other backends know all sizes when they trace."""
 
 import keras
 import numpy as np
