@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
-from zorro_keras.layers.kernels import has_fused_attention
-from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop
+from zorro_keras.layers.kernels import has_fused_attention, recomputes_in_loops
+from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop, weigh_in_scan
 from zorro_keras.routing import ReadPlan
 
 # A plan is an argument of layers in functional graphs, which Keras saves with the model.
@@ -106,12 +106,18 @@ def _read(query, key, value, mask, dropout, key_chunk):
     if key_chunk is None or (_known(size) and size <= key_chunk):
         context, total, _ = weigh(query, key, value, mask, dropout)
     else:
-        weigh_parts = weigh_in_chunks if _known(size) else weigh_in_loop
+        weigh_parts = _way_through_chunks(size, dropout)
         context, total = weigh_parts(query, key, value, mask, dropout, key_chunk)
     context = ops.cast(context / ops.cast(total, context.dtype), value.dtype)
     if mask is None:
         return context
     return ops.where(ops.any(mask, axis=-1, keepdims=True), context, ops.zeros_like(context))
+
+
+def _way_through_chunks(size, dropout):
+    if not _known(size):
+        return weigh_in_loop
+    return weigh_in_scan if dropout is None and recomputes_in_loops() else weigh_in_chunks
 
 
 def _row_cuts(num_queries, num_keys):

@@ -42,6 +42,6 @@ def computed_once(x):
 def recomputes_in_loops():
     """Returns whether the backward pass of a loop can compute again what `keras.remat` wraps in its body.
 
-    TensorFlow 2.21 does not find the variables that the body reads.
+    TensorFlow 2.21 does not find the variables that the body reads, and XLA not the length of what it keeps.
     """
     return keras.config.backend() != "tensorflow"

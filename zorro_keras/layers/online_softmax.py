@@ -42,7 +42,8 @@ def weigh_in_chunks(query, key, value, mask=None, dropout=None, chunk=1024):
     """Returns context and total as `weigh` does, by so many keys at a time; both are float32.
 
     The weights of a whole row never exist at once, neither in the backward pass, which computes those of a
-    chunk again. With dropout it keeps them: drawn again, they would be others.
+    chunk again. With dropout it keeps them: drawn again, they would be others. The program grows with the
+    number of chunks.
     """
     cuts = list(range(chunk, key.shape[3], chunk))
     keys, values = ops.split(key, cuts, axis=3), ops.split(value, cuts, axis=2)
@@ -52,6 +53,32 @@ def weigh_in_chunks(query, key, value, mask=None, dropout=None, chunk=1024):
         part = _weigh_part(query, key_part, value_part, mask_part, dropout)
         sums = _as_sums(part) if sums is None else _merged(sums, part)
     return sums[:2]
+
+
+def weigh_in_scan(query, key, value, mask=None, dropout=None, chunk=1024):
+    """Returns context and total as `weigh_in_chunks` does, by a program as long for many chunks as for few.
+
+    The keys are laid out chunk by chunk, the last one filled up with zeros that are never read.
+    """
+    size, (batch, heads, rows) = key.shape[3], ops.shape(query)[:3]
+    count = -(-size // chunk)
+    if mask is None or mask.shape[3] == 1:
+        real = ops.ones((1, 1, 1, size), "bool")
+        mask = real if mask is None else ops.logical_and(real, mask)
+
+    def in_chunks(x, axis):
+        filling = [(0, count * chunk - size if place == axis else 0) for place in range(4)]
+        shape = (*ops.shape(x)[:axis], count, chunk, *ops.shape(x)[axis + 1 :])
+        return ops.moveaxis(ops.reshape(ops.pad(x, filling), shape), axis, 0)
+
+    def add(sums, part):
+        return _merged(sums, _weigh_part(query, *part, dropout)), None
+
+    nothing = _no_sums(batch, heads, rows, value.shape[-1])
+    (context, total, _), _ = ops.scan(
+        add, nothing, (in_chunks(key, 3), in_chunks(value, 2), in_chunks(mask, 3))
+    )
+    return context, total
 
 
 def weigh_in_loop(query, key, value, mask=None, dropout=None, chunk=1024):
@@ -78,12 +105,7 @@ def weigh_in_loop(query, key, value, mask=None, dropout=None, chunk=1024):
         keys, values = _chunk_of(key, low, chunk, axis=3), _chunk_of(value, low, chunk, axis=2)
         return (place + 1, *_merged(sums, _weigh_part(query, keys, values, real, dropout)))
 
-    shape = (batch, heads, rows)
-    nothing = (
-        ops.zeros((*shape, value_width)),
-        ops.zeros((*shape, 1)),
-        ops.full((*shape, 1), HIDDEN_LOGIT, "float32"),
-    )
+    nothing = _no_sums(batch, heads, rows, value_width)
     _, context, total, _ = ops.while_loop(
         lambda place, *_: place < count, add, (0, *nothing), maximum_iterations=count
     )
@@ -99,6 +121,15 @@ def _chunk_of(x, low, chunk, axis):
 def _weigh_part(query, key, value, mask, dropout):
     weigh_these = functools.partial(weigh, mask=mask, dropout=dropout)
     return (weigh_these if dropout is not None else keras.remat(weigh_these))(query, key, value)
+
+
+def _no_sums(batch, heads, rows, width):
+    shape = (batch, heads, rows)
+    return (
+        ops.zeros((*shape, width), "float32"),
+        ops.zeros((*shape, 1), "float32"),
+        ops.full((*shape, 1), HIDDEN_LOGIT, "float32"),
+    )
 
 
 def _as_sums(part):
