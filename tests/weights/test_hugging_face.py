@@ -153,6 +153,10 @@ def test_every_gradient_is_that_of_torch(model, repository):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    keras.config.backend() != "torch",
+    reason="once is enough: every backend compares small models, and benchmarks/perceiver.py this one",
+)
 def test_the_full_language_model_gives_their_numbers(tmp_path):
     import torch
     import transformers
