@@ -34,7 +34,15 @@ def test_the_first_signal_lets_the_step_under_way_be_the_last(number):
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_the_second_signal_does_not_wait():
+@pytest.fixture
+def interruptible():
+    """Python's own answer to SIGINT, which a shell takes from what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_second_signal_does_not_wait(interruptible):
     with pytest.raises(KeyboardInterrupt), stop_requests(SimpleNamespace()):
         send(signal.SIGINT)
         send(signal.SIGINT)
