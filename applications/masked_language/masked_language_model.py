@@ -11,11 +11,12 @@ from keras import ops
 
 from zorro_keras.applications.masked_language.masked_batches import MaskedBatches
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
+from zorro_keras.applications.training.preset_task import LoadsCompiled
 from zorro_keras.models import AnyStreams, PerceiverIOBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
+class MaskedLanguageModel(LoadsCompiled, AnyStreams, keras_hub.models.Task):
     """Predicts the hidden ids of a text.
 
     Only as many queries are asked as the input is long, so a short text costs little.
@@ -148,10 +149,6 @@ class MaskedLanguageModel(AnyStreams, keras_hub.models.Task):
         metrics["masked_accuracy"].update_state(ops.cast(right, "float32"), sample_weight=weight)
         metrics["bits_per_byte"].update_state(bits, sample_weight=weight * num_bytes)
         return self.get_metrics_result()
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def _entropy(self, y, y_pred):
         """Returns the cross-entropy of each id in nats, `(B, T)`."""

@@ -9,11 +9,12 @@ import keras_hub
 from keras import ops
 
 from zorro_keras.applications.text_classification.preprocessor import TextPreprocessor
+from zorro_keras.applications.training.preset_task import LoadsCompiled
 from zorro_keras.models import AnyStreams, PerceiverIOBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class TextClassifier(AnyStreams, keras_hub.models.Task):
+class TextClassifier(LoadsCompiled, AnyStreams, keras_hub.models.Task):
     """Answers one or several tasks about a text, or a pair of texts, at once.
 
     Each output of the backbone, the answer to a task's query, has its own head: a hidden layer with tanh,
@@ -134,10 +135,6 @@ class TextClassifier(AnyStreams, keras_hub.models.Task):
             label = label[:, None] if self.num_outputs[task] == 1 else label
             self.task_metrics[task].update_state(label, y_pred[task], sample_weight=weight)
         return self.get_metrics_result()
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         return {

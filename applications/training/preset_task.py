@@ -8,7 +8,15 @@ import keras_hub
 from zorro_keras.models import AnyStreams
 
 
-class PresetTask(AnyStreams, keras_hub.models.Task):
+class LoadsCompiled:
+    """A model that is compiled when it is loaded, its optimizer built, so that training goes on."""
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+
+class PresetTask(LoadsCompiled, AnyStreams, keras_hub.models.Task):
     """What the classifiers of streams share: training by arrays or raw inputs, and loading compiled.
 
     A subclass sets `preprocessor`, which may be `None`, and says in `answer` what a call runs.
@@ -36,7 +44,3 @@ class PresetTask(AnyStreams, keras_hub.models.Task):
         if self.preprocessor is None:
             return keras.Model.predict(self, x, **kwargs)
         return super().predict(x, **kwargs)
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)

@@ -9,6 +9,7 @@ import pytest
 from tests.applications.published_sizes import IMAGE, LANGUAGE, LENGTH, NAMES, SIDE
 from tests.backend import array
 from tests.image_maker import write
+from zorro_keras.applications import cli
 from zorro_keras.applications.image_classification import model as image_model
 from zorro_keras.applications.image_classification.config import CONFIGS as IMAGE_CONFIGS
 from zorro_keras.applications.masked_language import model as language_model
@@ -35,6 +36,17 @@ def test_training_goes_on_from_all_of_a_published_language_model(form, published
     for ours, theirs in zip(model.backbone.weights, published[1]["words"].weights, strict=True):
         np.testing.assert_array_equal(array(ours), array(theirs))
     assert language_model.start_weights(model, TINY_LANGUAGE) is None
+
+
+def test_the_command_goes_on_from_a_converted_preset_to_one_that_fills_in(presets, tmp_path, capsys):
+    settings = {f"model.{name}": value for name, value in LANGUAGE.items()}
+    settings |= {"model.semantics": "hugging_face", "model.pretrained": presets / "words"}
+    settings |= {"data.length": LENGTH, "training.epochs": 1, "training.steps_per_epoch": 2}
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    run = str(tmp_path / "run")
+    assert cli.main(["train", "masked_language", "--config", "tiny", "--out", run, *words]) == 0
+    assert "head text" in "".join(capsys.readouterr())
+    assert cli.main(["predict", run, "It is [MASK*2]."]) == 0
 
 
 @pytest.mark.parametrize(

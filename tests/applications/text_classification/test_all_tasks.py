@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+from tests.applications.text_classification.sizes import SIZES
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.text_classification.commands import evaluate
 from zorro_keras.applications.text_classification.config import TINY
@@ -19,14 +20,6 @@ from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.optimizer import build_optimizer
 from zorro_keras.applications.training.run_identity import identity
 
-SIZES = {
-    "embed_dim": 6,
-    "num_latents": 3,
-    "latent_dim": 10,
-    "num_layers": 1,
-    "num_heads": 2,
-    "query_key_dim": 4,
-}
 NUM_DEV, NUM_TEST = 6, 3
 
 

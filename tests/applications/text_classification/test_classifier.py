@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.applications.text_classification.sizes import SIZES
 from tests.backend import array, compiled
 from zorro_keras.applications.masked_language import MaskedLanguageModel, MaskedLanguagePreprocessor
 from zorro_keras.applications.pipelines.faults import CheckpointError
@@ -17,14 +18,6 @@ from zorro_keras.applications.text_classification.config import CONFIGS, TINY
 from zorro_keras.applications.text_classification.model import epoch_metrics, start_weights
 from zorro_keras.models import PerceiverIOBackbone
 
-SIZES = {
-    "embed_dim": 6,
-    "num_latents": 3,
-    "latent_dim": 10,
-    "num_layers": 1,
-    "num_heads": 2,
-    "query_key_dim": 4,
-}
 NAMES = ("CoLA/bad", "CoLA/good", "MNLI/yes", "MNLI/perhaps", "MNLI/no", "STS-B/score")
 TEXTS = ["one", ("two", "three"), "four", "five"]
 

@@ -10,6 +10,7 @@ pytest.importorskip("tensorflow")
 
 from rich.console import Console
 
+from tests.applications.text_classification.sizes import SIZES
 from tests.applications.training.resume import assert_resumes_exactly
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.text_classification.commands import evaluate, predict
@@ -18,14 +19,6 @@ from zorro_keras.applications.training.fit import train
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.models import PerceiverIOBackbone
 
-SIZES = {
-    "embed_dim": 6,
-    "num_latents": 3,
-    "latent_dim": 10,
-    "num_layers": 1,
-    "num_heads": 2,
-    "query_key_dim": 4,
-}
 TEXTS = {
     "RTE/train.tsv": [
         "index\tsentence1\tsentence2\tlabel",
