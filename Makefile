@@ -20,8 +20,10 @@ PYTEST_ARGS ?=
 TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing \
 	$(addprefix weights/test_,export.py files.py fuzzed_files.py haiku_mappings.py published_sizes.py) \
 	weights/test_unsafe_files.py \
-	models/test_perceiver_io_variants.py models/test_perceiver_mistakes.py \
-	applications/test_demo.py applications/test_convert.py applications/masked_language/test_learning.py \
+	weights/test_options.py \
+	$(addprefix models/test_,perceiver_io_variants.py perceiver_mistakes.py zorro_vit_sizes.py) \
+	applications/test_demo.py applications/test_convert.py applications/training/test_report.py \
+	$(addprefix applications/masked_language/test_,learning.py masking.py rows.py) \
 	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
 	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \
 	$(wildcard $(addprefix tests/applications/text_classification/test_,*_files.py *_text.py scores.py)))
