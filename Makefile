@@ -22,7 +22,8 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	weights/test_unsafe_files.py \
 	weights/test_options.py \
 	$(addprefix models/test_,perceiver_io_variants.py perceiver_mistakes.py zorro_vit_sizes.py) \
-	applications/test_demo.py applications/test_convert.py applications/training/test_report.py \
+	$(addprefix applications/test_,cli.py demo.py convert.py) \
+	$(addprefix applications/training/test_,asked_to_stop.py report.py) \
 	$(addprefix applications/masked_language/test_,learning.py masking.py rows.py) \
 	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
 	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.applications.training.toy_process import SETTINGS, final_state, finish
+
 TASK = "audio_visual_classification"
 
 
@@ -79,3 +81,11 @@ def small_run(tmp_path_factory, small_config, small_clips) -> Path:
         head.set_weights([4.0 * weight for weight in head.get_weights()])
     checkpoint.save(run / "checkpoints", model, step=1, state={"epoch": 1, "history": []})
     return run
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """What a run of the toy task that nobody interrupts ends with."""
+    run = tmp_path_factory.mktemp("toy") / "unbroken"
+    finish(run, *SETTINGS)
+    return final_state(run)
