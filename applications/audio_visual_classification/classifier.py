@@ -1,4 +1,4 @@
-"""The task: a head on each output of a Zorro backbone, trained together."""
+"""The task: a head on each output of a backbone, trained together."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from keras import ops
 from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
 from zorro_keras.applications.training.losses import example_losses, weighted_mean
 from zorro_keras.applications.training.preset_task import PresetTask
-from zorro_keras.models import ZorroViTBackbone
+from zorro_keras.layers import ClassificationHead
+from zorro_keras.models import PerceiverIOBackbone, ZorroViTBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
 class AudioVisualClassifier(PresetTask):
     """Classifies clips from sound, picture, or both.
 
-    Every output of the backbone has its own linear head. Training takes the mean of their losses over the
+    Every output of the backbone, features `(B, D)`, has its own linear head. One that is named like a stream
+    is of that stream alone, which only a backbone that keeps its streams apart can give; any other is of all
+    that is there. Training takes the mean of their losses over the
     heads whose streams the example has, and over the examples that have any, by their sample weights; so the
     loss keeps its scale whatever is missing.
 
     Args:
-        backbone: `ZorroViTBackbone`.
+        backbone: `ZorroViTBackbone`; see `AudioVisualPerceiver` for another.
         num_classes: int, K.
         multi_label: bool, whether an example may have any number of labels (sigmoid) or has exactly one
             (softmax).
@@ -57,6 +60,7 @@ class AudioVisualClassifier(PresetTask):
     ):
         if num_classes < 1:
             raise ValueError(f"`num_classes` must be positive. Received: num_classes={num_classes}")
+        self._check_backbone(backbone)
         heads = {
             name: keras.layers.Dense(num_classes, dtype=_logits_policy(backbone), name=f"{name}_logits")
             for name in backbone.output
@@ -75,6 +79,13 @@ class AudioVisualClassifier(PresetTask):
         self.label_smoothing = label_smoothing
         if compile_by_default:
             self.compile()
+
+    @classmethod
+    def _check_backbone(cls, backbone):
+        if not isinstance(backbone, cls.backbone_cls):
+            raise ValueError(
+                f"`{cls.__name__}` takes a `{cls.backbone_cls.__name__}`. Received: {type(backbone).__name__}"
+            )
 
     def answer(self, inputs, training=None):
         """Returns the logits for the streams that `inputs` holds: what a call runs."""
@@ -165,6 +176,57 @@ class AudioVisualClassifier(PresetTask):
         total = ops.maximum(sum(weights.values()), 1.0)
         whole = 1.0 if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
         return {head: whole * weight / total for head, weight in weights.items()}
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class AudioVisualPerceiver(AudioVisualClassifier):
+    """Classifies clips from sound, picture, or both, by one question to a Perceiver IO.
+
+    There is one head for each output of the backbone, by default one, `label`, and each is of all that is
+    there: latents read sound and picture together. So nothing is promised about what a stream alone decides;
+    only a stream that is not given, or whose `presence` is False, cannot reach the answer. The latents read
+    neither its elements nor anything in their place.
+
+    Args:
+        backbone: `PerceiverIOBackbone` whose outputs are features `(B, D)`:
+            `from_variant("audioset_raw", num_classes=None)`, or parts of one's own. No output may have the
+            name of an input.
+        num_classes, multi_label, preprocessor, label_smoothing: as for `AudioVisualClassifier`.
+
+    Call arguments:
+        inputs: as for `AudioVisualClassifier`.
+
+    Returns:
+        Dict of output to logits `(B, K)`, float32.
+
+    Raises:
+        ValueError: if the backbone has outputs that are no features, or of a stream's name.
+
+    Example:
+
+    ```python
+    backbone = PerceiverIOBackbone.from_variant("audioset_mel", num_classes=None)
+    model = AudioVisualPerceiver(backbone, num_classes=527, multi_label=True)
+    model.predict({"audio": mel})["label"]  # (B, 527)
+    ```
+
+    Reference:
+        Perceiver IO, arXiv 2107.14795, appendix on AudioSet.
+    """
+
+    backbone_cls = PerceiverIOBackbone
+
+    @classmethod
+    def _check_backbone(cls, backbone):
+        super()._check_backbone(backbone)
+        for name, output in backbone.output.items():
+            has_scores = isinstance(backbone.output_adapters[name].head, ClassificationHead)
+            if has_scores or len(output.shape) != 2 or name in backbone.streams:
+                raise ValueError(
+                    "Each output of `backbone` must be features (batch, channels) under a name that no input "
+                    "has; variants give them with `num_classes=None`. "
+                    f"Received: {name!r} {tuple(output.shape)}, head={backbone.output_adapters[name].head}"
+                )
 
 
 def _logits_policy(backbone):

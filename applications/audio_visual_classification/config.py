@@ -2,155 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, replace
 
+from zorro_keras.applications.audio_visual_classification.data_config import AugmentationConfig, DataConfig
+from zorro_keras.applications.audio_visual_classification.model_config import ModelConfig, check_divides
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
-from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES
 from zorro_keras.applications.training.config import TrainingConfig, check
 
-STREAMS = ("audio", "video")
-
-
-@dataclass(frozen=True)
-class AugmentationConfig:
-    """What training changes at random in a clip. Evaluation changes nothing.
-
-    Args:
-        zoom: two floats, 1 <= lowest <= highest. Scale jitter of the random crop; 1 keeps as much as fits.
-        flip_rate: float in [0, 1]. Mirroring left to right. Keep it 0 where direction carries the label.
-        colour_rate: float in [0, 1]. How often brightness, contrast and saturation change.
-        grey_rate: float in [0, 1]. How often a clip loses its colour.
-        num_frequency_masks: int >= 0. SpecAugment: bands hidden per spectrogram.
-        frequency_mask_bins: int >= 0. The widest band.
-        num_time_masks: int >= 0. SpecAugment: runs of frames hidden per spectrogram.
-        time_mask_frames: int >= 0. The longest run.
-        spec_augment_provider: "own", or "tensorflow-io": its masks cannot be resumed exactly.
-        mixup_alpha: float >= 0. Beta(alpha, alpha) of the shares; 0 is off.
-        modality_dropout_rate: float in [0, 1). How often a stream is taken away; the last one always stays.
-
-    Raises:
-        ConfigError: if a value is out of range.
-    """
-
-    zoom: tuple[float, float] = (1.0, 1.33)
-    flip_rate: float = 0.5
-    colour_rate: float = 0.8
-    grey_rate: float = 0.1
-    num_frequency_masks: int = 1
-    frequency_mask_bins: int = 48
-    num_time_masks: int = 4
-    time_mask_frames: int = 48
-    spec_augment_provider: Literal["own", "tensorflow-io"] = "own"
-    mixup_alpha: float = 0.0
-    modality_dropout_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        low, high = self.zoom
-        check("zoom", 1.0 <= low <= high, "two numbers, 1 <= lowest <= highest", self.zoom)
-        for name in ("flip_rate", "colour_rate", "grey_rate"):
-            check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
-        for name in ("num_frequency_masks", "frequency_mask_bins", "num_time_masks", "time_mask_frames"):
-            check(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-        check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
-        rate = self.modality_dropout_rate
-        check("modality_dropout_rate", 0.0 <= rate < 1.0, "within [0, 1)", rate)
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is read from each clip, and what happens to clips that cannot be read.
-
-    Args:
-        geometry: `ClipGeometry`. The time-aligned window of sound and picture.
-        streams: tuple of "audio", "video" or both. Others are neither decoded nor given to the model.
-        augmentation: `AugmentationConfig`.
-        test_clips: int >= 1. Evaluation windows per clip: 1 is the centre, more are spaced evenly.
-        on_error: "raise", "skip" or "drop_modality". For media read directly; shards were checked when
-            packed.
-        max_bad_fraction: float in [0, 1]. A larger share of bad clips in one pass stops the run.
-        num_workers: int >= 1. Processes that decode media read directly.
-        deadline_seconds: float > 0. A clip that takes longer to decode counts as bad.
-        max_worker_bytes: optional int >= 1. A clip that needs more memory to decode counts as bad. None is
-            no limit.
-
-    Raises:
-        ConfigError: if a value is out of range.
-    """
-
-    geometry: ClipGeometry
-    streams: tuple[str, ...] = STREAMS
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    test_clips: int = 1
-    on_error: Literal["raise", "skip", "drop_modality"] = "raise"
-    max_bad_fraction: float = 0.01
-    num_workers: int = 2
-    deadline_seconds: float = 30.0
-    max_worker_bytes: int | None = MAX_WORKER_BYTES
-
-    def __post_init__(self) -> None:
-        known = (
-            bool(self.streams) and len({*self.streams}) == len(self.streams) and {*self.streams} <= {*STREAMS}
-        )
-        check("streams", known, f"a choice of {STREAMS}", self.streams)
-        check("test_clips", self.test_clips >= 1, "at least 1", self.test_clips)
-        check("num_workers", self.num_workers >= 1, "at least 1", self.num_workers)
-        check("max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction)
-        check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
-        most = self.max_worker_bytes
-        check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The Zorro-ViT and its heads. The shape of the video comes from `DataConfig.geometry`.
-
-    Args:
-        variant: str. A size of `ZorroViTBackbone`: "tiny", "small", "base" or "large".
-        spectrogram_frames: int. Time steps of the log-mel spectrogram.
-        spectrogram_bins: int. Mel bins.
-        spectrogram_patch: two ints, frames and bins per token.
-        video_patch: three ints, frames, rows and columns per token.
-        spectrogram_mean, spectrogram_std: floats. The log-mel minus the first, over the second.
-        num_fusion_tokens: int >= 1.
-        num_layers, num_heads, hidden_dim, mlp_dim: optional ints. None is the variant's own.
-        stochastic_depth_rate: float in [0, 1). Rate of the last block; it grows linearly from 0.
-        dropout_rate: float in [0, 1).
-        routing: "zorro", "early", "late" or "bottleneck".
-        remat: bool. Recomputes each block in the backward pass: less memory, more time.
-        multi_label: bool. Sigmoid with any number of labels per clip, or softmax with exactly one.
-
-    Raises:
-        ConfigError: if a patch does not divide what it cuts, or a value is out of range.
-    """
-
-    variant: str
-    spectrogram_frames: int
-    spectrogram_bins: int
-    spectrogram_patch: tuple[int, int] = (16, 16)
-    video_patch: tuple[int, int, int] = (1, 16, 16)
-    spectrogram_mean: float = -6.0
-    spectrogram_std: float = 4.0
-    num_fusion_tokens: int = 16
-    num_layers: int | None = None
-    num_heads: int | None = None
-    hidden_dim: int | None = None
-    mlp_dim: int | None = None
-    stochastic_depth_rate: float = 0.0
-    dropout_rate: float = 0.0
-    routing: Literal["zorro", "early", "late", "bottleneck"] = "zorro"
-    remat: bool = False
-    multi_label: bool = False
-
-    def __post_init__(self) -> None:
-        shape = (self.spectrogram_frames, self.spectrogram_bins)
-        _check_divides("spectrogram_patch", self.spectrogram_patch, shape)
-        check("num_fusion_tokens", self.num_fusion_tokens >= 1, "at least 1", self.num_fusion_tokens)
-        for name in ("stochastic_depth_rate", "dropout_rate"):
-            check(name, 0.0 <= getattr(self, name) < 1.0, "within [0, 1)", getattr(self, name))
-        for name in ("num_layers", "num_heads", "hidden_dim", "mlp_dim"):
-            value = getattr(self, name)
-            check(name, value is None or value >= 1, "None or at least 1", value)
+__all__ = ["CONFIGS", "AugmentationConfig", "Config", "DataConfig", "ModelConfig"]
 
 
 @dataclass(frozen=True)
@@ -158,7 +17,8 @@ class Config:
     """A whole run of audio-visual classification.
 
     Raises:
-        ConfigError: if the video patch does not divide the video, or the spectrogram does not fit the sound.
+        ConfigError: if a patch does not divide the video or the waveform, or the spectrogram does not fit the
+            sound.
     """
 
     data: DataConfig
@@ -167,19 +27,12 @@ class Config:
 
     def __post_init__(self) -> None:
         clip = self.data.geometry
-        _check_divides(
-            "video_patch", self.model.video_patch, (clip.num_frames, clip.height_px, clip.width_px)
-        )
+        check_divides("video_patch", self.model.video_patch, (clip.num_frames, clip.height_px, clip.width_px))
+        if self.model.waveform_patch is not None:
+            check_divides("waveform_patch", (self.model.waveform_patch,), (clip.num_samples,))
+            return
         frames = self.model.spectrogram_frames
         check("spectrogram_frames", frames <= clip.num_samples, "at most the samples of the window", frames)
-
-
-def _check_divides(name: str, patch: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    fits = len(patch) == len(shape)
-    fits = fits and all(
-        size >= 1 and cut >= 1 and size % cut == 0 for cut, size in zip(patch, shape, strict=True)
-    )
-    check(name, fits, f"{len(shape)} positive sizes that divide {shape}", patch)
 
 
 # Learns the generated clips on two CPU cores in about four minutes.
@@ -279,4 +132,83 @@ AUDIOSET = Config(
     ),
 )
 
-CONFIGS = {"tiny": TINY, "base": BASE, "audioset": AUDIOSET}
+# The generated clips, by a Perceiver IO, on two CPU cores.
+#   zorro-keras train audio_visual_classification --config perceiver_tiny --data DATA --out RUN
+# Source: ours. The clips and their changes are those of `tiny`. 64 elements of sound (4 frames of 64 bins
+# each) and 128 of video, 487 channels wide, as published. Each stream is taken away in a fifth of the clips: one
+# question is asked of all there is, so only that teaches what to answer to a lone stream.
+# Measured on JAX (320 held-out clips, one seed): sound alone 77.8, pictures alone 71.9, both 92.2 % right;
+# 78.1, 78.1 and 94.5 are possible. 609 seconds of CPU, in half an hour of a busy machine.
+PERCEIVER_TINY = Config(
+    data=replace(TINY.data, augmentation=replace(TINY.data.augmentation, modality_dropout_rate=0.3)),
+    model=ModelConfig(
+        backbone="perceiver_io",
+        variant="audioset",
+        spectrogram_frames=256,
+        spectrogram_bins=64,
+        spectrogram_patch=(4, 64),
+        video_patch=(2, 8, 8),
+        num_latents=64,
+        hidden_dim=128,
+        num_layers=4,
+        num_heads=4,
+        query_dim=128,
+        audio_bands=16,
+    ),
+    training=TrainingConfig(epochs=10, batch_size=32, learning_rate=1e-3, warmup_fraction=0.1),
+)
+
+# AudioSet by Perceiver IO (arXiv 2107.14795, appendix on AudioSet; what it leaves open is Perceiver's, arXiv
+# 2103.03206): 1.28 s of 48 kHz sound and 32 frames at 25 per second, 100 epochs, 16 test clips averaged;
+# crop, flip and colour on the video, which is taken away in 30 % of the clips, the spectrogram in 10 %,
+# without SpecAugment. Published mAP: raw 43.3, mel with the larger latents 44.9. Optimiser, batch, learning
+# rate and mel settings are not public: these are ours, see `perceiver_io_variants.audioset`.
+#   zorro-keras train audio_visual_classification --config audioset_perceiver_raw --data DATA --out RUN
+# Expected cost: 0.21 TFLOP per clip and step (with remat, four times the published 52.9 GFLOP), so 1.7
+# million clips x 100 epochs are 3.6e19 FLOP: four days on one accelerator at 100 TFLOP/s. The mel model's
+# 129.5 GFLOP make it ten. Computed, not run.
+_PERCEIVER_AUGMENTATION = AugmentationConfig(grey_rate=0.0, num_frequency_masks=0, num_time_masks=0)
+AUDIOSET_PERCEIVER_RAW = Config(
+    data=DataConfig(
+        geometry=ClipGeometry(seconds=1.28, sample_rate_hz=48000, num_frames=32, height_px=224, width_px=224),
+        augmentation=replace(_PERCEIVER_AUGMENTATION, modality_dropout_rate=(0.0, 0.3)),
+        test_clips=16,
+        num_workers=16,
+    ),
+    model=ModelConfig(
+        backbone="perceiver_io",
+        variant="audioset",
+        waveform_patch=128,
+        video_patch=(2, 8, 8),
+        remat=True,
+        multi_label=True,
+    ),
+    training=TrainingConfig(
+        epochs=100, batch_size=256, learning_rate=3e-4, warmup_fraction=0.02, mixed_precision=True
+    ),
+)
+AUDIOSET_PERCEIVER_MEL = replace(
+    AUDIOSET_PERCEIVER_RAW,
+    data=replace(
+        AUDIOSET_PERCEIVER_RAW.data,
+        augmentation=replace(_PERCEIVER_AUGMENTATION, modality_dropout_rate=(0.1, 0.3)),
+    ),
+    model=replace(
+        AUDIOSET_PERCEIVER_RAW.model,
+        variant="audioset_large",
+        waveform_patch=None,
+        spectrogram_specification="48khz_80",
+        spectrogram_frames=60,
+        spectrogram_bins=80,
+        spectrogram_patch=(1, 1),
+    ),
+)
+
+CONFIGS = {
+    "tiny": TINY,
+    "base": BASE,
+    "audioset": AUDIOSET,
+    "perceiver_tiny": PERCEIVER_TINY,
+    "audioset_perceiver_raw": AUDIOSET_PERCEIVER_RAW,
+    "audioset_perceiver_mel": AUDIOSET_PERCEIVER_MEL,
+}

@@ -151,10 +151,10 @@ def _training_batch(
     seed, augmentation = config.training.seed, config.data.augmentation
     step = batch["position"][0] // config.training.batch_size
     x, presence, labels = _preprocessed(batch, preprocessor), batch["presence"], batch["labels"]
-    if augmentation.modality_dropout_rate:
+    if any(augmentation.dropout_rates.values()):
         dropout_seed = draw_seed(seed, step, Draw.MODALITY_DROPOUT)
-        presence = drop_modality(presence, dropout_seed, rate=augmentation.modality_dropout_rate)
-    if "audio" in x:
+        presence = drop_modality(presence, dropout_seed, rate=augmentation.dropout_rates)
+    if "audio" in x and config.model.waveform_patch is None:
         x = {**x, "audio": _hide(x["audio"], seed, step, augmentation)}
     x = zero_absent(x, presence)
     if augmentation.mixup_alpha:

@@ -10,13 +10,14 @@ from zorro_keras.applications.pipelines.geometry import ClipGeometry
 
 @keras.saving.register_keras_serializable("zorro_keras")
 class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
-    """Turns sound into log-mel spectrograms and pixels into numbers in [-1, 1].
+    """Turns sound into log-mel spectrograms, or leaves it a waveform, and pixels into numbers in [-1, 1].
 
     It also keeps what a user of the model must know: the geometry of a clip and the names of the classes.
 
     Args:
         geometry: `ClipGeometry`, or its config: the window of sound and picture.
-        log_mel: `LogMelSpectrogram` for the sound, at the geometry's sample rate.
+        log_mel: `LogMelSpectrogram` for the sound, at the geometry's sample rate; `None` hands the waveform
+            on as it is.
         label_names: sequence of K class names, in the order of the logits.
 
     Call arguments:
@@ -26,15 +27,15 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
         sample_weight: passed through.
 
     Returns:
-        `x`, `(x, y)` or `(x, y, sample_weight)`, with `audio` float32 `(B, frames, bins)` and `video` float32
-        `(B, F, Y, X, 3)`.
+        `x`, `(x, y)` or `(x, y, sample_weight)`, with `audio` float32 `(B, frames, bins)`, or `(B, samples)`
+        without `log_mel`, and `video` float32 `(B, F, Y, X, 3)`.
     """
 
     def __init__(self, geometry, log_mel, label_names=(), **kwargs):
         super().__init__(**kwargs)
         geometry = ClipGeometry.from_config(geometry) if isinstance(geometry, dict) else geometry
         log_mel = keras.saving.deserialize_keras_object(log_mel) if isinstance(log_mel, dict) else log_mel
-        if log_mel.sample_rate_hz != geometry.sample_rate_hz:
+        if log_mel is not None and log_mel.sample_rate_hz != geometry.sample_rate_hz:
             raise ValueError(
                 f"`log_mel` must work at the geometry's {geometry.sample_rate_hz} Hz. "
                 f"Received: log_mel.sample_rate_hz={log_mel.sample_rate_hz}"
@@ -47,7 +48,7 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
 
     def call(self, x, y=None, sample_weight=None):
         x = dict(x)
-        if x.get("audio") is not None:
+        if self.log_mel is not None and x.get("audio") is not None:
             x["audio"] = self.log_mel(x["audio"])
         if x.get("video") is not None:
             x["video"] = self.rescale(x["video"])

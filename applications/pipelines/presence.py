@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 
@@ -18,21 +20,24 @@ def zero_absent(streams: dict[str, tf.Tensor], presence: dict[str, tf.Tensor]) -
     return {name: _kept(value, presence[name]) for name, value in streams.items()}
 
 
-def drop_modality(presence: dict[str, tf.Tensor], seed: tf.Tensor, *, rate: float) -> dict[str, tf.Tensor]:
+def drop_modality(
+    presence: dict[str, tf.Tensor], seed: tf.Tensor, *, rate: float | Mapping[str, float]
+) -> dict[str, tf.Tensor]:
     """Takes streams away at random, never the last one of an example: a model learns to do without.
 
     Args:
         presence: dict of bool `(B,)` by stream name. True = there.
         seed: integer `(2,)`.
-        rate: float in `[0, 1)`. Probability of losing each stream; a draw that would leave none changes
-            nothing.
+        rate: float in `[0, 1)`, or dict of them by stream. Probability of losing each stream; a draw that
+            would leave none changes nothing.
 
     Returns:
         dict of bool `(B,)`. Never True where it was False.
     """
     names = sorted(presence)
     before = tf.stack([presence[name] for name in names])
-    kept = before & (tf.random.stateless_uniform(tf.shape(before), seed) >= rate)
+    rates = [[rate[name] if isinstance(rate, Mapping) else rate] for name in names]
+    kept = before & (tf.random.stateless_uniform(tf.shape(before), seed) >= tf.constant(rates, tf.float32))
     after = tf.where(tf.reduce_any(kept, 0), kept, before)
     return {name: after[row] for row, name in enumerate(names)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import os
@@ -185,9 +186,9 @@ class _Session:
     def _fit(self, request: StopRequest, first_step: int, epochs: int) -> None:
         """Trains from `first_step` to the end of `epochs`; what is left of the first epoch is its length."""
         training, model = self.config.training, self.model
-        train_dataset, test_dataset = self._datasets(first_step)
+        train_dataset, test_dataset, test_ids = self._datasets(first_step)
         bar = ProgressBar(training.epochs, self.steps_per_epoch, first_step, self.console)
-        epoch_metrics = getattr(task_module(self.task, "model"), "epoch_metrics", None)
+        epoch_metrics = self._epoch_metrics(test_ids)
         record = Record(
             self.folder,
             self.history,
@@ -216,19 +217,27 @@ class _Session:
         if len(self.history) < training.epochs:
             request.raise_if_asked(self.history[-1]["step"])
 
-    def _datasets(self, first_step: int) -> tuple[Any, Any]:
+    def _epoch_metrics(self, test_ids: Any) -> Callable[..., dict[str, float]] | None:
+        """The task's figures over a whole split; where an example is several rows, they are told which."""
+        measure = getattr(task_module(self.task, "model"), "epoch_metrics", None)
+        if measure is None or "window_ids" not in inspect.signature(measure).parameters:
+            return measure
+        return functools.partial(measure, window_ids=test_ids)
+
+    def _datasets(self, first_step: int) -> tuple[Any, Any, Any]:
         module, training = task_module(self.task, "data"), self.config.training
         given = (self.data, self.config, self.model.preprocessor)
         train_dataset = module.training_dataset(
             *given, start_step=first_step, **self._faults(module.training_dataset)
         )
-        test_dataset, _ = module.evaluation_dataset(*given, **self._faults(module.evaluation_dataset))
+        test_dataset, ids = module.evaluation_dataset(*given, **self._faults(module.evaluation_dataset))
         names = label_names_of(self.data)
         if not names:
-            return train_dataset, test_dataset
+            return train_dataset, test_dataset, ids
         return (
             with_checked_labels(train_dataset, len(names), smoothing=training.label_smoothing),
             with_checked_labels(test_dataset, len(names)),
+            ids,
         )
 
     def _faults(self, dataset: Callable[..., Any]) -> dict[str, Path]:

@@ -23,6 +23,8 @@ def name_of(subset: Subset) -> str:
 def main_head(subset: Subset, heads: Sequence[str]) -> str:
     """Returns the head that speaks for a subset: a lone stream's own, else `fusion` or, without it, `global`.
 
+    A model with none of these has one head, which speaks for every subset.
+
     The choice depends on names alone, never on the scores.
     """
     wanted = [*subset] if len(subset) == 1 else ["fusion"]

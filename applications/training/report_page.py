@@ -78,7 +78,7 @@ def report_page(report: Mapping[str, Any]) -> str:
 
 _SCORES_TEXT = (
     "A stream outside the subset is not given to the model at all. Bold: the head that speaks for the "
-    "subset, the lone stream's own or fusion."
+    "subset: the lone stream's own, else fusion, or the only one of a model that has one."
 )
 _PRESENCE_TEXT = (
     "Every clip counts everywhere. One that lacks all streams of a subset is answered from nothing, which "

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.backend import array, compiled
+from zorro_keras import streams
 from zorro_keras.models import PerceiverIOBackbone
 from zorro_keras.models import perceiver_io_variants as variants
 from zorro_keras.weights import Checkpoint
@@ -25,6 +26,10 @@ PUBLISHED_PARAMETERS = {  # DeepMind's Haiku modules, counted
     # Ours, counted: the paper says 212M for both.
     "image_fourier_large": 213_082_618,
     "image_conv_large": 212_375_930,
+    # Ours, counted: the paper says 25.0M, and 88.2M for the larger. No code of it is public.
+    "audioset_raw": 24_922_462,
+    "audioset_mel": 24_922_460,
+    "audioset_mel_large": 86_568_284,
 }
 _WIDTHS = {
     "self_query_key_dim": 512, "self_value_dim": 512, "self_mlp_dim": 512, "cross_mlp_dim": 512,
@@ -186,6 +191,40 @@ def test_no_two_dropouts_share_a_seed():
     )  # fmt: skip
     seeds = [layer.seed for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
     assert len(seeds) == 2 + 2 * 2 + 2 and len(set(seeds)) == len(seeds)
+
+
+@pytest.mark.parametrize(
+    "variant, audio, elements",
+    [
+        ("audioset_raw", (480, 128 + 1 + 2 * 64), 13_024),
+        ("audioset_mel", (4800, 1 + 2 * (1 + 2 * 64)), 17_344),
+    ],
+)
+def test_audioset_reads_elements_of_487_channels(variant, audio, elements):
+    found = parts_of(variant)
+    inputs = found["input_adapters"]
+    sizes = {name: (adapter.num_elements, adapter.dim) for name, adapter in inputs.items()}
+    assert sizes == {"audio": audio, "video": (12_544, 384 + 3 * (1 + 2 * 16))}
+    assert sum(count for count, _ in sizes.values()) == elements
+    assert max(dim for _, dim in sizes.values()) + found["input_padding"] == 487
+    encoder, query = found["encoder"], found["output_adapters"]["label"].queries
+    assert (encoder.num_layers, encoder.num_repeats, encoder.num_latents) == (12, 1, 512)
+    assert (query.length, query.dim) == (1, 1024)
+
+
+def test_an_audioset_model_can_read_other_clips_or_one_stream_and_leave_the_classes_to_a_task():
+    model = PerceiverIOBackbone.from_variant(
+        "audioset_mel",
+        audio=streams.Spectrogram(6, 10, patch=(3, 5)),
+        video=None,
+        audio_bands=2,
+        num_classes=None,
+        query_dim=7,
+        **SIZES,
+    )
+    assert list(model.streams) == ["audio"]
+    assert model.input_adapters["audio"].dim == 3 * 5 + 2 * (1 + 2 * 2)
+    assert {name: output.shape for name, output in model.output.items()} == {"label": (None, 7)}
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """Configurations: each recipe is consistent, and nonsense is refused by name."""
 
 import dataclasses
+import math
 
 import pytest
 
+from zorro_keras import streams
+from zorro_keras.applications.audio_visual_classification.backbones import described_streams
 from zorro_keras.applications.audio_visual_classification.config import (
     CONFIGS,
     AugmentationConfig,
     Config,
     DataConfig,
 )
+from zorro_keras.applications.audio_visual_classification.model import build_model
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import apply_overrides, from_json, to_json
 
@@ -19,7 +23,10 @@ def test_every_recipe_survives_json(name):
     assert from_json(Config, to_json(CONFIGS[name])) == CONFIGS[name]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+ZORROS = [name for name, config in CONFIGS.items() if config.model.backbone == "zorro_vit"]
+
+
+@pytest.mark.parametrize("name", ZORROS)
 def test_sound_and_spectrogram_last_equally_long(name):
     config = CONFIGS[name]
     # One frame of the spectrogram every 10 ms.
@@ -39,6 +46,41 @@ def test_the_recipes_have_the_tokens_their_comments_name():
     assert _num_tokens(CONFIGS["tiny"]) == (64, 64)
     assert _num_tokens(CONFIGS["base"]) == (320, 1568)
     assert _num_tokens(CONFIGS["audioset"]) == (400, 3136)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("audioset_perceiver_raw", 24_922_462), ("audioset_perceiver_mel", 86_568_284)]
+)
+def test_the_perceivers_of_audioset_build_with_the_published_sizes(name, parameters):
+    model = build_model(CONFIGS[name], [f"class {index}" for index in range(527)])
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == parameters
+    assert model.multi_label and {n: x.shape for n, x in model.output.items()} == {"label": (None, 527)}
+
+
+@pytest.mark.parametrize("name", ["audioset_perceiver_raw", "audioset_perceiver_mel"])
+def test_the_perceivers_of_audioset_see_and_train_as_published(name):
+    config = CONFIGS[name]
+    clip, augmentation = config.data.geometry, config.data.augmentation
+    assert (clip.num_frames, clip.num_samples, clip.height_px, clip.width_px) == (32, 61_440, 224, 224)
+    assert clip.num_frames / clip.seconds == 25
+    assert (config.training.epochs, config.data.test_clips) == (100, 16)
+    assert augmentation.dropout_rates["video"] == 0.3
+    assert augmentation.num_time_masks == augmentation.num_frequency_masks == 0
+    assert augmentation.flip_rate and augmentation.colour_rate and augmentation.zoom[1] > 1
+    described = described_streams(config)
+    assert described["video"].num_tokens == 12_544
+    if name.endswith("raw"):
+        assert (described["audio"].shape, described["audio"].num_tokens) == ((61_440,), 480)
+    else:
+        assert (described["audio"].shape, described["audio"].num_tokens) == ((60, 80), 4800)
+        assert augmentation.dropout_rates["audio"] == 0.1
+
+
+def test_the_tiny_perceiver_learns_from_the_same_clips_as_the_tiny_zorro():
+    tiny, perceiver = CONFIGS["tiny"], CONFIGS["perceiver_tiny"]
+    augmentation = dataclasses.replace(perceiver.data.augmentation, modality_dropout_rate=0.0)
+    assert dataclasses.replace(perceiver.data, augmentation=augmentation) == tiny.data
 
 
 def test_nested_fields_can_be_set_from_the_command_line():
@@ -78,6 +120,24 @@ def test_nested_fields_can_be_set_from_the_command_line():
             r"`spectrogram_patch` .* divide \(256, 64\)",
         ),
         (CONFIGS["tiny"].model, {"hidden_dim": 0}, "`hidden_dim` must be None or at least 1"),
+        (AugmentationConfig(), {"modality_dropout_rate": (0.1, 1.0)}, r"within \[0, 1\). Received: .*1.0\)"),
+        (
+            CONFIGS["tiny"].model,
+            {"spectrogram_bins": None},
+            "`spectrogram_frames` must be given with spectrogram_bins",
+        ),
+        (
+            CONFIGS["tiny"].model,
+            {"variant": "audioset"},
+            r"one of \('tiny', .*\) of zorro_vit. Received: .*'audioset'",
+        ),
+        (CONFIGS["tiny"].model, {"num_latents": 3}, "left at None: it is a setting of perceiver_io"),
+        (CONFIGS["perceiver_tiny"].model, {"variant": "tiny"}, "of perceiver_io. Received: variant='tiny'"),
+        (
+            CONFIGS["perceiver_tiny"].model,
+            {"routing": "late"},
+            "left at 'zorro': it is a setting of zorro_vit",
+        ),
     ],
 )
 def test_nonsense_is_refused_by_name(part, changes, message):
@@ -92,6 +152,24 @@ def test_a_video_patch_must_divide_the_video():
         ConfigError, match=r"`video_patch` must be 3 positive sizes that divide \(16, 32, 32\)"
     ):
         dataclasses.replace(tiny, model=dataclasses.replace(tiny.model, video_patch=(3, 8, 8)))
+
+
+def test_a_waveform_is_asked_for_by_one_setting_and_must_be_divided():
+    config = apply_overrides(CONFIGS["tiny"], ["model.waveform_patch=128"])
+    assert described_streams(config)["audio"] == streams.Waveform(40_960, (128,))
+    with pytest.raises(
+        ConfigError, match=r"`waveform_patch` must be 1 positive sizes that divide \(40960,\)"
+    ):
+        apply_overrides(CONFIGS["tiny"], ["model.waveform_patch=127"])
+
+
+def test_one_rate_or_one_for_each_stream_can_be_set():
+    def rates(text):
+        setting = f"data.augmentation.modality_dropout_rate={text}"
+        return apply_overrides(CONFIGS["tiny"], [setting]).data.augmentation.dropout_rates
+
+    assert rates("0.2") == {"audio": 0.2, "video": 0.2}
+    assert rates("0.1,0.3") == {"audio": 0.1, "video": 0.3}
 
 
 def test_streams_may_be_read_alone():

@@ -21,6 +21,9 @@ from zorro_keras.applications.audio_visual_classification.data import (  # noqa:
     open_data,
     training_dataset,
 )
+from zorro_keras.applications.audio_visual_classification.preprocessor import (  # noqa: E402
+    AudioVisualPreprocessor,
+)
 from zorro_keras.applications.pipelines.clip_data import ClipData  # noqa: E402
 from zorro_keras.applications.pipelines.clip_record import PackedClip, encode_clip_record  # noqa: E402
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4  # noqa: E402
@@ -244,6 +247,32 @@ def test_absent_streams_hold_zeros_after_all_augmentation(shards):
         assert (x["presence"]["audio"] | x["presence"]["video"]).all()
         np.testing.assert_allclose(y.sum(1), 1.0, atol=1e-6)
     assert num_absent > 5
+
+
+def test_a_waveform_is_given_as_it_is_and_never_masked(shards):
+    config = _config(plain=True)
+    masks = dataclasses.replace(config.data.augmentation, num_time_masks=4, num_frequency_masks=4)
+    samples = GEOMETRY.num_samples
+    model = dataclasses.replace(config.model, waveform_patch=64)
+    config = dataclasses.replace(
+        config, data=dataclasses.replace(config.data, augmentation=masks), model=model
+    )
+    batches = training_dataset(shards, config, AudioVisualPreprocessor(GEOMETRY, None, LABELS))
+    assert batches.element_spec[0]["audio"].shape == (4, samples)
+    for x, _ in batches.take(3).as_numpy_iterator():
+        sound = x["audio"][x["presence"]["audio"]]
+        assert sound.dtype == np.float32 and (np.diff(sound) > 0).all()  # the clip's ramp, no sample hidden
+
+
+def test_a_stream_can_be_taken_away_more_often_than_the_other(shards):
+    config = _config()
+    rates = dataclasses.replace(config.data.augmentation, modality_dropout_rate=(0.0, 0.9))
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, augmentation=rates))
+    seen = [
+        x["presence"] for x, _ in training_dataset(shards, config, preprocess).take(13).as_numpy_iterator()
+    ]
+    share = {name: np.mean([presence[name] for presence in seen]) for name in ("audio", "video")}
+    assert share["audio"] == 12 / 13 and 0 < share["video"] < 0.4
 
 
 def test_one_stream_can_be_read_alone(shards):

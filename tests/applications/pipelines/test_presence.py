@@ -42,6 +42,15 @@ def test_the_rate_is_the_rate():
     assert all((unchanged[name].numpy() == PRESENCE[name].numpy()).all() for name in PRESENCE)
 
 
+def test_each_stream_may_have_a_rate_of_its_own():
+    after = drop_modality(PRESENCE, (0, 1), rate={"audio": 0.0, "video": 0.3})
+    np.testing.assert_array_equal(after["audio"], PRESENCE["audio"])
+    assert 1 - after["video"].numpy()[0::4].mean() == pytest.approx(0.3, abs=0.08)
+    same = drop_modality(PRESENCE, (0, 1), rate={"audio": 0.2, "video": 0.2})
+    one = drop_modality(PRESENCE, (0, 1), rate=0.2)
+    assert all((same[name].numpy() == one[name].numpy()).all() for name in PRESENCE)
+
+
 def test_the_seed_decides_also_inside_a_dataset():
     eager = drop_modality(PRESENCE, (0, 1), rate=0.5)
     other = drop_modality(PRESENCE, (0, 2), rate=0.5)

@@ -1,0 +1,69 @@
+"""Builds the backbone that a configuration names, and says which task goes with it.
+
+A further backbone is a function here, a row of `BACKBONES`, and its names in `model_config`.
+"""
+
+from __future__ import annotations
+
+from zorro_keras import streams
+from zorro_keras.applications.audio_visual_classification.classifier import (
+    AudioVisualClassifier,
+    AudioVisualPerceiver,
+)
+from zorro_keras.applications.audio_visual_classification.config import Config
+from zorro_keras.models import PerceiverIOBackbone, ZorroViTBackbone
+from zorro_keras.routing import Routing
+
+
+def described_streams(config: Config) -> dict[str, streams.Stream]:
+    """Returns what the backbone reads, by name: the clip of the configuration, preprocessed and cut."""
+    model, clip = config.model, config.data.geometry
+    if model.waveform_patch is not None:
+        audio = streams.Waveform(clip.num_samples, (model.waveform_patch,))
+    else:
+        audio = streams.Spectrogram(model.spectrogram_frames, model.spectrogram_bins, model.spectrogram_patch)
+    video = streams.Video(clip.num_frames, clip.height_px, clip.width_px, patch=model.video_patch)
+    described = {"audio": audio, "video": video}
+    return {name: described[name] for name in config.data.streams}
+
+
+def zorro_vit(config: Config, described: dict[str, streams.Stream]) -> ZorroViTBackbone:
+    """Returns an untrained Zorro-ViT."""
+    model = config.model
+    return ZorroViTBackbone.from_variant(
+        model.variant,
+        described,
+        routing=getattr(Routing, model.routing)(described),
+        num_fusion_tokens=model.num_fusion_tokens,
+        dropout_rate=model.dropout_rate,
+        stochastic_depth_rate=model.stochastic_depth_rate,
+        remat=model.remat,
+        seed=config.training.seed,
+        **model.given("num_layers", "num_heads", "hidden_dim", "mlp_dim"),
+    )
+
+
+_LATENT_DIMS = {"audioset": 512, "audioset_large": 1024}
+
+
+def perceiver_io(config: Config, described: dict[str, streams.Stream]) -> PerceiverIOBackbone:
+    """Returns an untrained Perceiver IO whose one answer is left to the task's head."""
+    model = config.model
+    return PerceiverIOBackbone.from_variant(
+        "audioset_mel" if model.waveform_patch is None else "audioset_raw",
+        audio=described.get("audio"),
+        video=described.get("video"),
+        num_classes=None,
+        latent_dim=model.hidden_dim or _LATENT_DIMS[model.variant],
+        dropout_rate=model.dropout_rate,
+        remat=model.remat,
+        seed=config.training.seed,
+        **model.given("num_layers", "num_heads", "mlp_dim", "num_latents", "num_cross_heads"),
+        **model.given("query_dim", "audio_bands", "video_bands", "key_chunk"),
+    )
+
+
+BACKBONES = {
+    "zorro_vit": (AudioVisualClassifier, zorro_vit),
+    "perceiver_io": (AudioVisualPerceiver, perceiver_io),
+}

@@ -1,0 +1,108 @@
+"""What is read from a clip, and what training changes in it at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zorro_keras.applications.pipelines.geometry import ClipGeometry
+from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES
+from zorro_keras.applications.training.config import check
+
+STREAMS = ("audio", "video")
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """What training changes at random in a clip. Evaluation changes nothing.
+
+    Args:
+        zoom: two floats, 1 <= lowest <= highest. Scale jitter of the random crop; 1 keeps as much as fits.
+        flip_rate: float in [0, 1]. Mirroring left to right. Keep it 0 where direction carries the label.
+        colour_rate: float in [0, 1]. How often brightness, contrast and saturation change.
+        grey_rate: float in [0, 1]. How often a clip loses its colour.
+        num_frequency_masks: int >= 0. SpecAugment: bands hidden per spectrogram.
+        frequency_mask_bins: int >= 0. The widest band.
+        num_time_masks: int >= 0. SpecAugment: runs of frames hidden per spectrogram.
+        time_mask_frames: int >= 0. The longest run.
+        spec_augment_provider: "own", or "tensorflow-io": its masks cannot be resumed exactly.
+        mixup_alpha: float >= 0. Beta(alpha, alpha) of the shares; 0 is off.
+        modality_dropout_rate: float in [0, 1), or two, of audio and video. How often a stream is taken
+            away; the last one always stays.
+
+    Raises:
+        ConfigError: if a value is out of range.
+    """
+
+    zoom: tuple[float, float] = (1.0, 1.33)
+    flip_rate: float = 0.5
+    colour_rate: float = 0.8
+    grey_rate: float = 0.1
+    num_frequency_masks: int = 1
+    frequency_mask_bins: int = 48
+    num_time_masks: int = 4
+    time_mask_frames: int = 48
+    spec_augment_provider: Literal["own", "tensorflow-io"] = "own"
+    mixup_alpha: float = 0.0
+    modality_dropout_rate: float | tuple[float, float] = 0.0
+
+    def __post_init__(self) -> None:
+        low, high = self.zoom
+        check("zoom", 1.0 <= low <= high, "two numbers, 1 <= lowest <= highest", self.zoom)
+        for name in ("flip_rate", "colour_rate", "grey_rate"):
+            check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
+        for name in ("num_frequency_masks", "frequency_mask_bins", "num_time_masks", "time_mask_frames"):
+            check(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
+        check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
+        rates, given = self.dropout_rates.values(), self.modality_dropout_rate
+        check("modality_dropout_rate", all(0.0 <= rate < 1.0 for rate in rates), "within [0, 1)", given)
+
+    @property
+    def dropout_rates(self) -> dict[str, float]:
+        """How often each stream is taken away."""
+        rates = self.modality_dropout_rate
+        return dict(zip(STREAMS, rates if isinstance(rates, tuple) else (rates, rates), strict=True))
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is read from each clip, and what happens to clips that cannot be read.
+
+    Args:
+        geometry: `ClipGeometry`. The time-aligned window of sound and picture.
+        streams: tuple of "audio", "video" or both. Others are neither decoded nor given to the model.
+        augmentation: `AugmentationConfig`.
+        test_clips: int >= 1. Evaluation windows per clip: 1 is the centre, more are spaced evenly.
+        on_error: "raise", "skip" or "drop_modality". For media read directly; shards were checked when
+            packed.
+        max_bad_fraction: float in [0, 1]. A larger share of bad clips in one pass stops the run.
+        num_workers: int >= 1. Processes that decode media read directly.
+        deadline_seconds: float > 0. A clip that takes longer to decode counts as bad.
+        max_worker_bytes: optional int >= 1. A clip that needs more memory to decode counts as bad. None is
+            no limit.
+
+    Raises:
+        ConfigError: if a value is out of range.
+    """
+
+    geometry: ClipGeometry
+    streams: tuple[str, ...] = STREAMS
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    test_clips: int = 1
+    on_error: Literal["raise", "skip", "drop_modality"] = "raise"
+    max_bad_fraction: float = 0.01
+    num_workers: int = 2
+    deadline_seconds: float = 30.0
+    max_worker_bytes: int | None = MAX_WORKER_BYTES
+
+    def __post_init__(self) -> None:
+        known = (
+            bool(self.streams) and len({*self.streams}) == len(self.streams) and {*self.streams} <= {*STREAMS}
+        )
+        check("streams", known, f"a choice of {STREAMS}", self.streams)
+        check("test_clips", self.test_clips >= 1, "at least 1", self.test_clips)
+        check("num_workers", self.num_workers >= 1, "at least 1", self.num_workers)
+        check("max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction)
+        check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
+        most = self.max_worker_bytes
+        check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)
