@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.models.perceiver_io_variants import image
+from zorro_keras.models.perceiver_io_variants.autoencoder import AUTOENCODER, autoencoder
 from zorro_keras.models.perceiver_io_variants.language import LANGUAGE, language
 from zorro_keras.models.unknown_names import check_names
 
@@ -21,6 +22,7 @@ VARIANTS = {
     "image_conv": (image.image_conv, image.CONV),
     "image_fourier_large": (image.image_fourier, {**image.FOURIER, "embed_dim": 256, **image.CONFIG_B}),
     "image_conv_large": (image.image_conv, {**image.CONV, **image.CONFIG_B}),
+    "autoencoder": (autoencoder, AUTOENCODER),
 }
 
 
