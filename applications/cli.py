@@ -168,6 +168,8 @@ class Predict:
     """Looks at the picture alone."""
     timeline: Path | None = None
     """Folder for a timeline (CSV and plot) of the whole file."""
+    out: Path | None = None
+    """Folder for what a model makes, such as a rebuilt clip. By default named after the source."""
     top: int = 5
     """Classes to print per head."""
     backend: Backend | None = None
@@ -183,7 +185,12 @@ class Predict:
         predict = commands_of(self.folder).predict
         streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
         flag = "--audio-only" if self.audio_only else "--video-only"
-        options = _accepted(predict, streams=(flag, streams), timeline=("--timeline", self.timeline))
+        options = _accepted(
+            predict,
+            streams=(flag, streams),
+            timeline=("--timeline", self.timeline),
+            out=("--out", self.out),
+        )
         return predict(self.folder, self.source, top=self.top, **options)
 
 

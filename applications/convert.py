@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Published model -> the task that asks it. The others are written as backbones.
 _TASKS = {
     "language": "masked_language",
+    "autoencoder": "video_autoencoding",
     **dict.fromkeys(("image_learned", "image_fourier", "image_conv"), "image_classification"),
 }
 # What a preset of a task has beyond that of a backbone.
@@ -71,14 +72,15 @@ def convert(
     """Writes the model of published weights as a preset, and prints what became of every tensor.
 
     The language model becomes a preset of `masked_language` that reads bytes; an ImageNet model one of
-    `image_classification` with ImageNet's preprocessing. Any other is written as a backbone.
+    `image_classification` with ImageNet's preprocessing; the autoencoder one of `video_autoencoding` that
+    reads clips at 25 Hz. Any other is written as a backbone.
 
     Args:
         source: path. A Hugging Face repository on disk, or one file of weights.
         preset_dir: path. The preset's folder, new, empty or of an earlier preset, which is replaced. The
             task's and `PerceiverIOBackbone`'s `from_preset` load it.
         options: optional `ConvertOptions`.
-        labels: optional path. The names of an ImageNet model's classes, one a line. By default `id2label` of
+        labels: optional path. The names of the classes, one a line. By default `id2label` of
             `config.json`, else `class_0000` and so on.
         verbose: bool. Prints a line for every tensor.
 
@@ -129,7 +131,7 @@ def _as_task(
 ) -> tuple[keras.Model, str | None, str]:
     """What is written, the name of its task, and a sentence on it; the backbone, `None` where none fits."""
     task, names, named = _TASKS.get(checkpoint.model), (), ""
-    if task == "image_classification":
+    if "label" in backbone.output_adapters and task is not None:
         num_classes = backbone.output_adapters["label"].head.num_classes
         names, source = published_labels(num_classes, checkpoint.config, labels)
         named = f", its {num_classes} classes named by {source}"

@@ -17,6 +17,7 @@ from zorro_keras.applications.image_classification import data as image_data
 from zorro_keras.applications.pipelines.image_generated import generate_images
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config
+from zorro_keras.applications.video_autoencoding import data as clip_data
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "applications").glob("*/README.md"))]
@@ -123,6 +124,7 @@ LIGHTER_BY_TASK = {
     "image_classification": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16", "model.num_repeats=1"),
     "masked_language": (*_FEW_STEPS, *_LITTLE_MODEL),
     "text_classification": (*_FEW_STEPS, *_LITTLE_MODEL),
+    "video_autoencoding": (*_FEW_STEPS, *_LITTLE_MODEL),
 }
 
 
@@ -137,6 +139,7 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     monkeypatch.chdir(tmp_path)
     few = functools.partial(generate_images, count=40, test_count=10)
     monkeypatch.setattr(image_data, "generate_images", few)
+    monkeypatch.setattr(clip_data, "DEFAULT_COUNTS", {"count": 16, "test_count": 8})
     rows = [f"text number {number},{'even' if number % 2 == 0 else 'odd'}" for number in range(40)]
     (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "questions.txt").write_text("Two dogs[MASK*5] in the yard.\n")

@@ -15,11 +15,10 @@ import tensorflow as tf
 
 from zorro_keras.applications.audio_visual_classification.config import AugmentationConfig, Config
 from zorro_keras.applications.pipelines.augment_audio import spec_augment
-from zorro_keras.applications.pipelines.batches import evaluation_batches, training_batches
+from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_clip_data
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.pipelines.media_reading import MediaReading
 from zorro_keras.applications.pipelines.mixing import mixup
 from zorro_keras.applications.pipelines.order import Draw, draw_seed, evaluation_order, training_order
 from zorro_keras.applications.pipelines.presence import drop_modality, zero_absent
@@ -83,12 +82,12 @@ def training_dataset(
         data,
         clips,
         partial(training_order, len(clips), config.training.seed),
-        _reading(data, config, faults_path),
+        config.data.reading(len(data.label_names), config.data.streams, faults_path),
         _random_fit(config),
         start_position=start_step * batch_size,
     )
     finish = partial(_training_batch, config=config, preprocessor=preprocessor)
-    return _finished(training_batches(examples, batch_size), finish)
+    return finished(training_batches(examples, batch_size), finish)
 
 
 def evaluation_dataset(
@@ -121,28 +120,13 @@ def evaluation_dataset(
         data,
         clips,
         partial(evaluation_order, len(clips), num_windows),
-        _reading(data, config, faults_path),
+        config.data.reading(len(data.label_names), config.data.streams, faults_path),
         FrameFit(geometry.height_px, geometry.width_px),
         windows_per_clip=num_windows,
     )
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
     batches = evaluation_batches(examples, config.training.batch_size)
-    return _finished(batches, finish), [clip.id for clip in clips for _ in range(num_windows)]
-
-
-def _reading(data: ClipData, config: Config, faults_path: str | Path | None) -> MediaReading:
-    settings = config.data
-    return MediaReading(
-        geometry=settings.geometry,
-        num_classes=len(data.label_names),
-        streams=settings.streams,
-        on_error=settings.on_error,
-        max_bad_fraction=settings.max_bad_fraction,
-        num_workers=settings.num_workers,
-        deadline_seconds=settings.deadline_seconds,
-        max_worker_bytes=settings.max_worker_bytes,
-        faults_path=faults_path,
-    )
+    return finished(batches, finish), [clip.id for clip in clips for _ in range(num_windows)]
 
 
 def _training_batch(
@@ -203,13 +187,3 @@ def _random_fit(config: Config) -> FrameFit:
         colour_rate=augmentation.colour_rate,
         grey_rate=augmentation.grey_rate,
     )
-
-
-def _finished(batches: tf.data.Dataset, finish: Callable[[dict[str, Any]], tuple]) -> tf.data.Dataset:
-    """Applies `finish` in parallel, keeps the order, and reads ahead."""
-    options = tf.data.Options()
-    options.deterministic = True
-    # The preprocessor is a Keras layer: nothing in it needs, or survives, a rewriting of its source.
-    finish = tf.autograph.experimental.do_not_convert(finish)
-    finished = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return finished.with_options(options).prefetch(tf.data.AUTOTUNE)

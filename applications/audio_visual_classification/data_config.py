@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zorro_keras.applications.pipelines.geometry import ClipGeometry
-from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES
+from zorro_keras.applications.training.clip_config import STREAMS, ClipReadingConfig
 from zorro_keras.applications.training.config import check
-
-STREAMS = ("audio", "video")
 
 
 @dataclass(frozen=True)
@@ -65,44 +62,26 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What is read from each clip, and what happens to clips that cannot be read.
+class DataConfig(ClipReadingConfig):
+    """What is read from each clip, and what happens to clips that cannot be read: `ClipReadingConfig`, and
 
     Args:
-        geometry: `ClipGeometry`. The time-aligned window of sound and picture.
         streams: tuple of "audio", "video" or both. Others are neither decoded nor given to the model.
         augmentation: `AugmentationConfig`.
         test_clips: int >= 1. Evaluation windows per clip: 1 is the centre, more are spaced evenly.
-        on_error: "raise", "skip" or "drop_modality". For media read directly; shards were checked when
-            packed.
-        max_bad_fraction: float in [0, 1]. A larger share of bad clips in one pass stops the run.
-        num_workers: int >= 1. Processes that decode media read directly.
-        deadline_seconds: float > 0. A clip that takes longer to decode counts as bad.
-        max_worker_bytes: optional int >= 1. A clip that needs more memory to decode counts as bad. None is
-            no limit.
 
     Raises:
         ConfigError: if a value is out of range.
     """
 
-    geometry: ClipGeometry
     streams: tuple[str, ...] = STREAMS
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     test_clips: int = 1
-    on_error: Literal["raise", "skip", "drop_modality"] = "raise"
-    max_bad_fraction: float = 0.01
-    num_workers: int = 2
-    deadline_seconds: float = 30.0
-    max_worker_bytes: int | None = MAX_WORKER_BYTES
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = (
             bool(self.streams) and len({*self.streams}) == len(self.streams) and {*self.streams} <= {*STREAMS}
         )
         check("streams", known, f"a choice of {STREAMS}", self.streams)
         check("test_clips", self.test_clips >= 1, "at least 1", self.test_clips)
-        check("num_workers", self.num_workers >= 1, "at least 1", self.num_workers)
-        check("max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction)
-        check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
-        most = self.max_worker_bytes
-        check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
-from zorro_keras.applications.training.losses import example_losses, weighted_mean
+from zorro_keras.applications.training.losses import as_probabilities, example_losses, weighted_mean
 from zorro_keras.applications.training.preset_task import PresetTask
 from zorro_keras.models import PerceiverIOBackbone
 
@@ -109,23 +109,19 @@ class ImageClassifier(PresetTask):
         ]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        values = example_losses(self.label_loss, self._labels(y), y_pred["label"])
+        labels = as_probabilities(y, self.num_classes)
+        values = example_losses(self.label_loss, labels, y_pred["label"])
         weights = ops.ones_like(values) if sample_weight is None else ops.reshape(sample_weight, (-1,))
         return sum([weighted_mean(values, weights), *self.losses])
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        labels = as_probabilities(y, self.num_classes)
         for metric in self.label_metrics:
-            metric.update_state(self._labels(y), y_pred["label"], sample_weight=sample_weight)
+            metric.update_state(labels, y_pred["label"], sample_weight=sample_weight)
         return self.get_metrics_result()
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
-
-    def _labels(self, y):
-        y = ops.convert_to_tensor(y)
-        if len(y.shape) == 1:
-            return ops.one_hot(ops.cast(y, "int32"), self.num_classes)
-        return ops.cast(y, "float32")
 
 
 def _logits(outputs):

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from zorro_keras.applications.image_classification.config import Config
-from zorro_keras.applications.pipelines.batches import evaluation_batches, training_batches
+from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.image_crops import (
     ImageDraw,
@@ -132,7 +132,7 @@ def training_dataset(
     )
     augmented = _mapped(examples, partial(_augmented, config=config))
     finish = partial(_training_batch, config=config, preprocessor=preprocessor)
-    return _finished(training_batches(augmented, num_read), finish)
+    return finished(training_batches(augmented, num_read), finish)
 
 
 def evaluation_dataset(
@@ -172,7 +172,7 @@ def evaluation_dataset(
     num_batches = -(-len(entries) // config.training.batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
-    return _finished(batches, finish), [entry.id for entry in entries]
+    return finished(batches, finish), [entry.id for entry in entries]
 
 
 def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
@@ -250,13 +250,3 @@ def _mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[s
     # There is no Python control flow in it to be rewritten, which takes half a minute.
     change = tf.autograph.experimental.do_not_convert(change)
     return examples.map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _finished(batches: tf.data.Dataset, finish: Callable[[dict[str, Any]], tuple]) -> tf.data.Dataset:
-    """Applies `finish` in parallel, keeps the order, and reads ahead."""
-    options = tf.data.Options()
-    options.deterministic = True
-    # The preprocessor is a Keras layer: nothing in it needs, or survives, a rewriting of its source.
-    finish = tf.autograph.experimental.do_not_convert(finish)
-    finished = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return finished.with_options(options).prefetch(tf.data.AUTOTUNE)

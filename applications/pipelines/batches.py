@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -40,6 +41,21 @@ def evaluation_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Da
         return tf.nest.map_structure(lambda value: _fill(value, batch_size), batch)
 
     return examples.batch(batch_size).map(weigh_and_pad)
+
+
+def finished(batches: tf.data.Dataset, finish: Callable[[dict[str, Any]], tuple]) -> tf.data.Dataset:
+    """Applies the last step to each batch, in parallel and in order, and reads ahead.
+
+    Args:
+        batches: dataset of nested dicts of tensors.
+        finish: function of a batch to what `fit` is given; it may hold a preprocessor.
+    """
+    options = tf.data.Options()
+    options.deterministic = True
+    # The preprocessor is a Keras layer: nothing in it needs, or survives, a rewriting of its source.
+    finish = tf.autograph.experimental.do_not_convert(finish)
+    done = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return done.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
 def _fill(value: tf.Tensor, batch_size: int) -> tf.Tensor:

@@ -1,10 +1,8 @@
 """Writes pictures and sound as a real MP4 file: H.264 and AAC, the same bytes for the same input."""
 
-import os
-from fractions import Fraction
-
-import av
 import numpy as np
+
+from zorro_keras.applications.pipelines.mp4_writer import Mp4Writer
 
 
 def encode_mp4(
@@ -20,34 +18,9 @@ def encode_mp4(
             track.
         sample_rate_hz: int or `None`. Samples a second; `None` exactly when `audio` is.
     """
-    temporary = f"{path}.tmp"
-    options = {"fflags": "+bitexact"}  # no date and no library version in the container
-    with av.open(temporary, "w", format="mp4", options=options) as container:
-        picture = container.add_stream("libx264", rate=frame_rate_hz)
-        picture.width, picture.height, picture.pix_fmt = video.shape[2], video.shape[1], "yuv420p"
-        picture.options = {"preset": "ultrafast", "crf": "23", "threads": "1"}
-        sound = None
+    num_channels = 1 if audio is None else len(audio)
+    with Mp4Writer(path, video.shape[1:3], frame_rate_hz, sample_rate_hz, num_channels) as writer:
+        writer.write_frames(video)
+        writer.end_frames()
         if audio is not None:
-            sound = container.add_stream(
-                "aac", rate=sample_rate_hz, layout="mono" if len(audio) == 1 else "stereo"
-            )
-            sound.bit_rate = 48_000 * len(audio)
-            sound.options = {"aac_coder": "fast"}
-        for pixels in video:
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(picture.encode(None))
-        if sound is not None:
-            _encode_sound(container, sound, audio, sample_rate_hz)
-    os.replace(temporary, path)
-
-
-def _encode_sound(
-    container: av.container.OutputContainer, stream: av.AudioStream, audio: np.ndarray, sample_rate_hz: int
-) -> None:
-    frame = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(audio, dtype=np.float32), format="fltp", layout=stream.layout.name
-    )
-    frame.sample_rate = sample_rate_hz
-    frame.pts, frame.time_base = 0, Fraction(1, sample_rate_hz)
-    container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
+            writer.write_audio(audio)

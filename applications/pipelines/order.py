@@ -22,6 +22,8 @@ class Draw(enum.IntEnum):
     TIME_MASK = 5
     MIXUP = 6
     MODALITY_DROPOUT = 7
+    AUDIO_POINTS = 8
+    IMAGE_POINTS = 9
 
 
 def shuffled_index(position: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:

@@ -34,3 +34,11 @@ def example_losses(loss: Any, labels: Any, predictions: Any) -> Any:
     """
     values = (loss.call if isinstance(loss, keras.losses.Loss) else loss)(labels, predictions)
     return values if len(values.shape) == 1 else ops.mean(values, axis=tuple(range(1, len(values.shape))))
+
+
+def as_probabilities(labels: Any, num_classes: int) -> Any:
+    """Returns labels as float32 `(B, K)`: ints `(B,)` one-hot, anything else as it is."""
+    labels = ops.convert_to_tensor(labels)
+    if len(labels.shape) == 1:
+        return ops.one_hot(ops.cast(labels, "int32"), num_classes)
+    return ops.cast(labels, "float32")

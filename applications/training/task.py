@@ -20,6 +20,7 @@ TASKS = (
     "image_classification",
     "masked_language",
     "text_classification",
+    "video_autoencoding",
 )
 
 

@@ -74,3 +74,22 @@ def test_a_damaged_file_is_a_fault_that_names_it(image, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "CheckpointError: imagenet.pystate: The pickle is damaged" in said and "Traceback" not in said
     assert not (tmp_path / "preset").exists()
+
+
+def test_the_autoencoder_becomes_a_task_that_knows_its_clips(tmp_path, capsys):
+    """3 frames at 25 Hz last 0.12 s: 95 samples in that time are no whole rate, 105 are 875 Hz."""
+    case, path = Golden("perceiver_multimodal_autoencoder"), tmp_path / "clips.pystate"
+    path.write_bytes(case.pickled())
+    sizes = {name: size for name, size in case.sizes().items() if name in ("num_heads", "max_resolution")}
+    words = [f"--{name.replace('_', '-')}" for name in sizes]
+    values = [[str(size)] if isinstance(size, int) else [*map(str, size)] for size in sizes.values()]
+    given = [text for word, value in zip(words, values, strict=True) for text in (word, *value)]
+    for samples, task in ((95, None), (105, "video_autoencoding")):
+        preset = tmp_path / str(samples)
+        words = [*given, "--size-px", "20", "28", "--num-frames", "3", "--num-samples", str(samples)]
+        assert cli.main(["convert", str(path), str(preset), *words]) == 0
+        said = capsys.readouterr().out
+        assert json.loads(said[said.index("{\n") :])["task"] == task
+    assert "11 classes named by their numbers" in said
+    loaded = PerceiverIOBackbone.from_preset(str(preset))
+    assert loaded.streams["audio"].samples == 105

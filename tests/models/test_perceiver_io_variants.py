@@ -41,13 +41,6 @@ IMPORTED = {
         **_WIDTHS, "num_latents": 2048, "context_dim": 322, "cross_query_key_dim": 322,
         "cross_value_dim": 322, "decoder_mlp_dim": 322, "embed_dim": 64, "channels": 54, "output_dim": 2,
     }),
-    "autoencoder": (8, {
-        **_WIDTHS, "num_latents": 784, "context_dim": 704, "cross_query_key_dim": 704,
-        "cross_value_dim": 704, "decoder_mlp_dim": 1026, "query_dim": 1026, "output_dim": 512, "channels": 3,
-        "samples_per_patch": 16, "num_classes": 700, "label_query_dim": 1024, "audio_padding": 303,
-        "image_padding": 461, "label_padding": 4, "audio_query_padding": 641, "image_query_padding": 831,
-        "label_query_padding": 2,
-    }),
 }  # fmt: skip
 
 

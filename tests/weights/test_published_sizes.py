@@ -8,7 +8,7 @@ from zorro_keras.weights.build import parts
 from zorro_keras.weights.settings import settings_of
 
 
-@pytest.mark.parametrize("model", ["language", "image_learned", "image_fourier", "image_conv"])
+@pytest.mark.parametrize("model", ["language", "image_learned", "image_fourier", "image_conv", "autoencoder"])
 def test_published_sizes_build_the_named_variant(model):
     """Shapes alone, without numbers: nothing of the size of a model is made."""
     layers, axes = _FULL[model]
@@ -23,6 +23,11 @@ def test_published_sizes_build_the_named_variant(model):
             assert [_described(x) for x in ours[part].values()] == [
                 _described(x) for x in expected[part].values()
             ]
+        joins = [{name: parts.get(name) for name in _JOINS} for parts in (ours, expected)]
+        assert joins[0] == joins[1]
+
+
+_JOINS = ("input_padding", "query_padding", "mask_rates")
 
 
 def _described(part):
@@ -47,7 +52,16 @@ _LANGUAGE = {
     "cross_mlp_dim": 1280, "self_mlp_dim": 1280, "decoder_query_key_dim": 256, "decoder_value_dim": 768,
     "decoder_mlp_dim": 768,
 }  # fmt: skip
+_AUTOENCODER = {
+    "num_latents": 784, "latent_dim": 512, "self_query_key_dim": 512, "self_value_dim": 512,
+    "self_mlp_dim": 512, "cross_mlp_dim": 512, "decoder_query_key_dim": 512, "decoder_value_dim": 512,
+    "context_dim": 704, "cross_query_key_dim": 704, "cross_value_dim": 704, "decoder_mlp_dim": 1026,
+    "query_dim": 1026, "output_dim": 512, "channels": 3, "samples_per_patch": 16, "num_classes": 700,
+    "label_query_dim": 1024, "audio_padding": 303, "image_padding": 461, "label_padding": 4,
+    "audio_query_padding": 641, "image_query_padding": 831, "label_query_padding": 2,
+}  # fmt: skip
 _FULL = {
+    "autoencoder": (8, _AUTOENCODER),
     "language": (26, _LANGUAGE),
     "image_learned": _image_axes(
         512, embed_dim=256, position_dim=256, code_dim=256, num_pixels=50176, channels=3

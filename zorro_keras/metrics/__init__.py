@@ -10,6 +10,7 @@ from zorro_keras.metrics.ranking import (
     mean_roc_auc,
     roc_auc,
 )
+from zorro_keras.metrics.reconstruction import decibels, peak_signal_to_noise_ratio
 from zorro_keras.metrics.summary import classification_summary
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "classification_summary",
     "confusion_matrix",
     "d_prime",
+    "decibels",
     "f1_score",
     "macro_f1_score",
     "matthews_correlation",
     "mean_average_precision",
     "mean_roc_auc",
+    "peak_signal_to_noise_ratio",
     "pearson_correlation",
     "roc_auc",
     "spearman_correlation",

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.models.perceiver_io_variants import audioset, image
+from zorro_keras.models.perceiver_io_variants.autoencoder import AUTOENCODER, autoencoder
 from zorro_keras.models.perceiver_io_variants.language import LANGUAGE, language
 from zorro_keras.models.unknown_names import check_names
 
@@ -24,6 +25,7 @@ VARIANTS = {
     "audioset_raw": (audioset.audioset, audioset.RAW),
     "audioset_mel": (audioset.audioset, audioset.MEL),
     "audioset_mel_large": (audioset.audioset, audioset.MEL_LARGE),
+    "autoencoder": (autoencoder, AUTOENCODER),
 }
 
 

@@ -1,0 +1,125 @@
+"""How far rebuilt clips are from the originals, beside what needs no model: mean frames, and silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from zorro_keras import metrics
+from zorro_keras.applications.pipelines.faults import TrainingError
+from zorro_keras.applications.video_autoencoding.autoencoder import VideoAutoencoder
+
+_KINDS = {"video": ("model", "mean_frame", "own_mean_frame"), "audio": ("model", "silence")}
+_NUM_SHOWN = 8
+
+
+class ClipScores:
+    """What is measured of every clip of a split.
+
+    Args:
+        task: `VideoAutoencoder`.
+        mean_frame: float `(Y, X, 3)` in [0, 1], of the training clips.
+    """
+
+    def __init__(self, task: VideoAutoencoder, mean_frame: np.ndarray) -> None:
+        self.task, self.mean_frame = task, mean_frame
+        self.errors: dict[str, list[np.ndarray]] = {}
+        self.presence: dict[str, list[np.ndarray]] = {"audio": [], "video": []}
+        self.labels: list[np.ndarray] = []
+        self.logits: list[np.ndarray] = []
+        self.weights: list[np.ndarray] = []
+        self.shown: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, x: Mapping[str, Any], y: np.ndarray, weight: np.ndarray) -> None:
+        """Rebuilds a batch and measures it."""
+        answers = self.task.as_clip(keras.Model.predict_on_batch(self.task, dict(x)))
+        made = {name: np.asarray(keras.ops.convert_to_numpy(values)) for name, values in answers.items()}
+        image, audio = x["image"], x["audio"]
+        rebuilt = {
+            "video_model": made["image"] - image,
+            "video_mean_frame": self.mean_frame - image,
+            "video_own_mean_frame": image.mean(axis=1, keepdims=True) - image,
+            "audio_model": made["audio"] - audio,
+            "audio_silence": audio,
+        }
+        for name, difference in rebuilt.items():
+            error = np.square(difference, dtype=np.float64).mean(axis=tuple(range(1, difference.ndim)))
+            self.errors.setdefault(name, []).append(error)
+        for name, key in (("audio", "audio"), ("video", "image")):
+            self.presence[name].append(x["presence"][key] & (weight > 0))
+        self.labels.append(y.argmax(axis=1))
+        self.logits.append(made["label_logits"])
+        self.weights.append(weight)
+        for row in np.flatnonzero(self.presence["video"][-1])[: _NUM_SHOWN - len(self.shown)]:
+            middle = image.shape[1] // 2
+            pair = [np.round(255 * clips[row, middle]).astype(np.uint8) for clips in (image, made["image"])]
+            self.shown.append(tuple(pair))
+
+    def figures(self, num_clips: int) -> dict[str, Any]:
+        """Returns the figures over the first `num_clips`; what follows them is padding.
+
+        Raises:
+            TrainingError: if no clip could be used, or the model gives a number that is not finite.
+        """
+        used = _joined(self.weights, num_clips) > 0
+        logits = _joined(self.logits, num_clips)
+        if not used.any():
+            raise TrainingError(
+                "Not one clip of the split could be used.", stage="evaluate", reason="empty_source"
+            )
+        numbers = [logits[used], *(_joined(self.errors[name], num_clips)[used] for name in self.errors)]
+        if not all(np.isfinite(values).all() for values in numbers):
+            raise TrainingError(
+                "The model gives a number that is not finite.", stage="evaluate", reason="non_finite",
+                advice="Check that the training ended well.",
+            )  # fmt: skip
+        labels = _joined(self.labels, num_clips)[used]
+        return {
+            "num_clips": int(used.sum()),
+            **{name: self._of_stream(name, num_clips) for name in _KINDS},
+            "label": {
+                "top1_accuracy": metrics.accuracy(labels, logits[used]),
+                "top5_accuracy": metrics.top_k_accuracy(labels, logits[used], 5),
+                "most_frequent_class": float(np.bincount(labels).max() / len(labels)),
+            },
+        }
+
+    def _of_stream(self, name: str, num_clips: int) -> dict[str, Any] | None:
+        """PSNR by what was compared, as the mean over clips, and of the mean error of all clips."""
+        has = _joined(self.presence[name], num_clips)
+        if not has.any():
+            return None
+        errors = {kind: _joined(self.errors[f"{name}_{kind}"], num_clips)[has] for kind in _KINDS[name]}
+        return {
+            "num_clips": int(has.sum()),
+            "psnr_db": {kind: float(metrics.decibels(error).mean()) for kind, error in errors.items()},
+            "pooled_psnr_db": {kind: float(metrics.decibels(error.mean())) for kind, error in errors.items()},
+        }
+
+
+def mean_frame_of(batches: Iterable[tuple], num_clips: int) -> np.ndarray:
+    """Returns the mean `(Y, X, 3)` of all frames of the first clips of a data set that have pictures.
+
+    Args:
+        batches: iterable of `(x, y, sample_weight)`, numpy.
+        num_clips: int >= 1. Batches are read until that many clips with pictures were seen.
+    """
+    total, count = 0.0, 0
+    for x, _, weight in batches:
+        has = x["presence"]["image"] & (weight > 0)
+        total = total + x["image"][has].astype(np.float64).mean(axis=1).sum(axis=0)
+        count += int(has.sum())
+        if count >= num_clips:
+            break
+    if not count:
+        raise TrainingError(
+            "No training clip has pictures to take the mean of.", stage="evaluate", reason="empty_source"
+        )
+    return total / count
+
+
+def _joined(parts: list[np.ndarray], length: int) -> np.ndarray:
+    return np.concatenate(parts)[:length]
