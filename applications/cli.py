@@ -157,19 +157,25 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Prints what a model says of a file, a folder or a text; or writes a timeline of a long video."""
+    """Prints what a model says of a file, a folder or a text; or writes the timeline or the flow of a video."""
 
     folder: Model
     source: Positional[str]
     """Video, sound or image file, folder of images, or text: whatever the model reads."""
+    second: Positional[str | None] = None
+    """Second image file, for a model that compares two."""
     audio_only: bool = False
     """Looks at the sound alone."""
     video_only: bool = False
     """Looks at the picture alone."""
     timeline: Path | None = None
     """Folder for a timeline (CSV and plot) of the whole file."""
-    top: int = 5
-    """Classes to print per head."""
+    top: int | None = None
+    """Classes to print per head. 5 by default."""
+    out: Path | None = None
+    """Folder for the files of a model that answers with files, such as flow."""
+    tile_batch: int | None = None
+    """Parts of a large picture that are looked at together, by a model that cuts it up: bounds its memory."""
     backend: Backend | None = None
     """Keras backend."""
 
@@ -183,8 +189,16 @@ class Predict:
         predict = commands_of(self.folder).predict
         streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
         flag = "--audio-only" if self.audio_only else "--video-only"
-        options = _accepted(predict, streams=(flag, streams), timeline=("--timeline", self.timeline))
-        return predict(self.folder, self.source, top=self.top, **options)
+        options = _accepted(
+            predict,
+            second=(f"A second source, {self.second},", self.second),
+            streams=(flag, streams),
+            timeline=("--timeline", self.timeline),
+            top=("--top", self.top),
+            out=("--out", self.out),
+            tile_batch=("--tile-batch", self.tile_batch),
+        )
+        return predict(self.folder, self.source, **options)
 
 
 @dataclasses.dataclass(frozen=True)
