@@ -11,9 +11,7 @@ from tests.weights.files import FlatMapping, haiku_dumps
 
 FOLDER = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.stem for path in FOLDER.glob("*.json"))
-LEFT_OUT = {  # case, output: why it is not compared
-    "perceiver_flow": {"intermediate/patches": "is what our model is given: it does not make them of frames"},
-}
+LEFT_OUT = {}  # case, output: why it is not compared
 
 
 class Golden:
