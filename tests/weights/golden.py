@@ -92,7 +92,7 @@ def nested(flat):
 
 def set_chunks(backbone, chunk):
     """Makes the encoder read so many keys at a time and the decoder answer so many queries at a time."""
-    backbone.encoder.cross_attention.attention.key_chunk = chunk
+    backbone.encoder.set_key_chunk(chunk)
     backbone.decoder.query_chunk = chunk
 
 
