@@ -157,7 +157,7 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Prints what a model says of a file, a folder or a text; or writes the timeline or the flow of a video."""
+    """Prints what a model says of a file, a folder or a text; writes the timeline or the flow of a video."""
 
     folder: Model
     source: Positional[str]
@@ -174,8 +174,8 @@ class Predict:
     """Classes to print per head. 5 by default."""
     out: Path | None = None
     """Folder for the files of a model that answers with files, such as flow."""
-    tile_batch: int | None = None
-    """Parts of a large picture that are looked at together, by a model that cuts it up: bounds its memory."""
+    max_megabytes: float | None = None
+    """The most memory that a batch may take beside the weights, for a model that can keep to it."""
     backend: Backend | None = None
     """Keras backend."""
 
@@ -196,7 +196,7 @@ class Predict:
             timeline=("--timeline", self.timeline),
             top=("--top", self.top),
             out=("--out", self.out),
-            tile_batch=("--tile-batch", self.tile_batch),
+            max_megabytes=("--max-megabytes", self.max_megabytes),
         )
         return predict(self.folder, self.source, **options)
 

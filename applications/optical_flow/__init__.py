@@ -6,6 +6,7 @@ from zorro_keras.applications.training.lazy_names import lazy_names
 _HOMES = {
     "FlowPreprocessor": "preprocessor",
     "OpticalFlow": "optical_flow",
+    "TiledFlow": "tiled_flow",
     "build_model": "model",
 }
 

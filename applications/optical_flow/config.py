@@ -208,8 +208,8 @@ TINY = Config(
 # Recipe of arXiv 2107.14795, section 4.2 and its appendix on optical flow: AutoFlow's 400,000 pairs, crops of
 # 368 x 496, 480 epochs, batch 512, LAMB at 4e-4 with a cosine to 0, the curriculum of AutoFlow (arXiv
 # 2104.14544) and before it a phase without augmentation in which each pair is fed forward and reversed.
-# Not stated there, and chosen here: the loss, the lengths of the phases, weight decay and clipping (those of the
-# same paper's ImageNet recipe), and the ranges of augmentation (RAFT's).
+# Not stated there, and chosen here: the loss, the lengths of the phases, weight decay and clipping (those of
+# the same paper's ImageNet recipe), and the ranges of augmentation (RAFT's).
 #   zorro-keras train optical_flow --config paper --data AUTOFLOW --out RUN
 # Expected cost: three times the forward pass of about 1.9 TFLOP per crop and step, so 480 epochs of 400,000
 # pairs are 1.1e21 FLOP: 127 days on one accelerator at 100 TFLOP/s. Computed, not run.

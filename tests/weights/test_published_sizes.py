@@ -8,7 +8,9 @@ from zorro_keras.weights.build import parts
 from zorro_keras.weights.settings import settings_of
 
 
-@pytest.mark.parametrize("model", ["language", "image_learned", "image_fourier", "image_conv"])
+@pytest.mark.parametrize(
+    "model", ["language", "image_learned", "image_fourier", "image_conv", "optical_flow"]
+)
 def test_published_sizes_build_the_named_variant(model):
     """Shapes alone, without numbers: nothing of the size of a model is made."""
     layers, axes = _FULL[model]
@@ -47,7 +49,13 @@ _LANGUAGE = {
     "cross_mlp_dim": 1280, "self_mlp_dim": 1280, "decoder_query_key_dim": 256, "decoder_value_dim": 768,
     "decoder_mlp_dim": 768,
 }  # fmt: skip
+_FLOW = {
+    **{width: 512 for width in _WIDTHS if width not in ("num_latents", "query_dim", "num_classes")},
+    "num_latents": 2048, "context_dim": 322, "cross_query_key_dim": 322, "cross_value_dim": 322,
+    "decoder_mlp_dim": 322, "embed_dim": 64, "neighbourhood": 54, "output_dim": 2,
+}  # fmt: skip
 _FULL = {
+    "optical_flow": (24, _FLOW),
     "language": (26, _LANGUAGE),
     "image_learned": _image_axes(
         512, embed_dim=256, position_dim=256, code_dim=256, num_pixels=50176, channels=3

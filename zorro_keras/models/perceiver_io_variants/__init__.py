@@ -7,7 +7,7 @@ from which the released weights come.
 from types import SimpleNamespace
 
 from zorro_keras.layers.activations import gelu_tanh
-from zorro_keras.models.perceiver_io_variants import image
+from zorro_keras.models.perceiver_io_variants import image, optical_flow
 from zorro_keras.models.perceiver_io_variants.language import LANGUAGE, language
 from zorro_keras.models.unknown_names import check_names
 
@@ -21,6 +21,24 @@ VARIANTS = {
     "image_conv": (image.image_conv, image.CONV),
     "image_fourier_large": (image.image_fourier, {**image.FOURIER, "embed_dim": 256, **image.CONFIG_B}),
     "image_conv_large": (image.image_conv, {**image.CONV, **image.CONFIG_B}),
+    # Optical flow: the released model, and the other rows of the paper's table.
+    "optical_flow": (optical_flow.optical_flow, optical_flow.FLOW),
+    "optical_flow_separate": (optical_flow.optical_flow, optical_flow.SEPARATE),
+    "optical_flow_1x1": (optical_flow.optical_flow, optical_flow.PIXELS),
+    "optical_flow_1x1_separate": (
+        optical_flow.optical_flow,
+        {**optical_flow.PIXELS, "join_frames": False},
+    ),
+    "optical_flow_light": (optical_flow.optical_flow, {**optical_flow.FLOW, **optical_flow.LIGHT}),
+    "optical_flow_conv": (optical_flow.optical_flow_conv, optical_flow.CONV),
+    "optical_flow_conv_separate": (
+        optical_flow.optical_flow_conv,
+        {**optical_flow.CONV, "join_frames": False},
+    ),
+    "optical_flow_conv_light": (
+        optical_flow.optical_flow_conv,
+        {**optical_flow.CONV, **optical_flow.LIGHT},
+    ),
 }
 
 
