@@ -201,7 +201,7 @@ TINY = Config(
         query_residual=True,
     ),
     training=TrainingConfig(
-        epochs=10, batch_size=16, learning_rate=2e-3, warmup_fraction=0.05, weight_decay=0.01
+        epochs=14, batch_size=16, learning_rate=2e-3, warmup_fraction=0.05, weight_decay=0.01
     ),
 )
 

@@ -1,30 +1,38 @@
 """Writes pictures and sound as a real MP4 file: H.264 and AAC, the same bytes for the same input."""
 
 import os
+from collections.abc import Iterable
 from fractions import Fraction
+from itertools import chain
 
 import av
 import numpy as np
 
 
 def encode_mp4(
-    path: str, video: np.ndarray, frame_rate_hz: int, audio: np.ndarray | None, sample_rate_hz: int | None
+    path: str,
+    video: Iterable[np.ndarray],
+    frame_rate_hz: int,
+    audio: np.ndarray | None,
+    sample_rate_hz: int | None,
 ) -> None:
     """Writes one clip to `path`.
 
     Args:
         path: str. Written under a temporary name first, then renamed, so a file that exists is a whole file.
-        video: uint8 array `(F, Y, X, 3)`, even height and width.
+        video: uint8 array `(F, Y, X, 3)`, even height and width; or its frames one by one, at least one.
         frame_rate_hz: int. Frames a second.
         audio: float32 array `(C, S)` of one or two channels in [-1, 1], or `None` for a file without a sound
             track.
         sample_rate_hz: int or `None`. Samples a second; `None` exactly when `audio` is.
     """
     temporary = f"{path}.tmp"
+    frames = iter(video)
+    first = next(frames)
     options = {"fflags": "+bitexact"}  # no date and no library version in the container
     with av.open(temporary, "w", format="mp4", options=options) as container:
         picture = container.add_stream("libx264", rate=frame_rate_hz)
-        picture.width, picture.height, picture.pix_fmt = video.shape[2], video.shape[1], "yuv420p"
+        picture.width, picture.height, picture.pix_fmt = first.shape[1], first.shape[0], "yuv420p"
         picture.options = {"preset": "ultrafast", "crf": "23", "threads": "1"}
         sound = None
         if audio is not None:
@@ -33,7 +41,7 @@ def encode_mp4(
             )
             sound.bit_rate = 48_000 * len(audio)
             sound.options = {"aac_coder": "fast"}
-        for pixels in video:
+        for pixels in chain([first], frames):
             container.mux(picture.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(picture.encode(None))
         if sound is not None:

@@ -17,7 +17,7 @@ def recoloured(
     hue: tf.Tensor,
     asymmetric_rate: float,
 ) -> tf.Tensor:
-    """Changes brightness, contrast, saturation and hue, in this order, of both frames alike or each by itself.
+    """Changes brightness, contrast, saturation and hue, in this order, of both frames alike or of each.
 
     Args:
         frames: float32 `(2, Y, X, 3)` in [0, 255].

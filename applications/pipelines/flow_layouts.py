@@ -79,9 +79,9 @@ def _chairs_splits(text: Path | None, count: int) -> list[str]:
 
 
 def flying_things(root: Path) -> Iterator[FlowEntry] | None:
-    """`frames_{clean,final}pass/TRAIN/A/0000/left/0006.png`, `optical_flow/.../into_{future,past}/left/*.pfm`.
+    """`frames_{clean,final}pass/TRAIN/A/0000/left/0006.png`, `optical_flow/.../into_future/left/*.pfm`.
 
-    Flow of the last frame of a scene leads to a frame that is not there: it is left out.
+    `into_past` is read as well. Flow that leads to a frame that is not there is left out.
     """
     passes = [name for name in _THINGS_PASSES if (root / name).is_dir()]
     if not passes or not (root / "optical_flow").is_dir():

@@ -37,7 +37,7 @@ def flow_colours(field: FlowField, *, full_px: float = FULL_COLOUR_PX) -> np.nda
 
 
 def side_by_side(*pictures: np.ndarray) -> np.ndarray:
-    """Puts pictures of one height `(Y, X, 3)` next to each other, in even rows and columns, as videos need."""
+    """Puts pictures of one height `(Y, X, 3)` in a row, of even rows and columns, as videos need."""
     row = np.concatenate(pictures, axis=1)
     odd = [(0, size % 2) for size in row.shape[:2]]
     return np.pad(row, [*odd, (0, 0)], mode="edge")

@@ -97,12 +97,10 @@ def read_flow_source(
         raise SourceError(
             "Pairs of frames are read from a folder.", path=path, stage="read_source", reason="missing_file"
         )
-    for name, layout in LAYOUTS.items():
-        found = layout(root)
-        if found is not None:
-            entries = sorted(found, key=lambda entry: entry.id)
-            break
-    if found is None or not entries:
+    tried = ((name, layout(root)) for name, layout in LAYOUTS.items())
+    name, found = next((which for which in tried if which[1] is not None), ("", ()))
+    entries = sorted(found, key=lambda entry: entry.id)
+    if not entries:
         raise SourceError(
             f"The folder holds no pairs of frames with flow in a known layout: {', '.join(LAYOUTS)}.",
             path=path, stage="read_source", reason="empty_source",

@@ -1,4 +1,4 @@
-"""Frames and their flow under a change of size, cut or mirrored: the flow follows. Stateless TensorFlow ops."""
+"""Frames and their flow scaled, cut, mirrored or reversed: the flow follows. Stateless TensorFlow ops."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The layouts of the public data sets are recognised, and every pair is read as it lies there."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,7 +199,7 @@ def test_files_of_unequal_size_are_refused(file, size, message, tmp_path):
 
 def test_a_mask_that_leaves_nothing_is_refused(tmp_path):
     source = read_flow_source(made.sintel(tmp_path))
-    write(source.entries[0].invalid, made.mask(LEFT(made.WIDTH)))
+    write(Path(source.entries[0].invalid), made.mask(LEFT(made.WIDTH)))
     with pytest.raises(MediaError, match="Not one pixel of the flow is valid"):
         read_pair(source.entries[0])
 
