@@ -157,21 +157,25 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Prints what a model says of a file, a folder or a text; or writes a timeline of a long video."""
+    """Prints what a model says of a file, a folder or a text; writes the timeline or the flow of a video."""
 
     folder: Model
     source: Positional[str]
     """Video, sound or image file, folder of images, or text: whatever the model reads."""
+    second: Positional[str | None] = None
+    """Second image file, for a model that compares two."""
     audio_only: bool = False
     """Looks at the sound alone."""
     video_only: bool = False
     """Looks at the picture alone."""
     timeline: Path | None = None
     """Folder for a timeline (CSV and plot) of the whole file."""
+    top: int | None = None
+    """Classes to print per head. 5 by default."""
     out: Path | None = None
-    """Folder for what a model makes, such as a rebuilt clip. By default named after the source."""
-    top: int = 5
-    """Classes to print per head."""
+    """Folder for what a model makes, such as a rebuilt clip or flow. By default named after the source."""
+    max_megabytes: float | None = None
+    """The most memory that a batch may take beside the weights, for a model that can keep to it."""
     backend: Backend | None = None
     """Keras backend."""
 
@@ -187,11 +191,14 @@ class Predict:
         flag = "--audio-only" if self.audio_only else "--video-only"
         options = _accepted(
             predict,
+            second=(f"A second source, {self.second},", self.second),
             streams=(flag, streams),
             timeline=("--timeline", self.timeline),
+            top=("--top", self.top),
             out=("--out", self.out),
+            max_megabytes=("--max-megabytes", self.max_megabytes),
         )
-        return predict(self.folder, self.source, top=self.top, **options)
+        return predict(self.folder, self.source, **options)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ _TASKS = {
     "language": "masked_language",
     "autoencoder": "video_autoencoding",
     **dict.fromkeys(("image_learned", "image_fourier", "image_conv"), "image_classification"),
+    "optical_flow": "optical_flow",
 }
 # What a preset of a task has beyond that of a backbone.
 _TASK_FILES = ("task.json", "task.weights.h5", "preprocessor.json")
@@ -72,8 +73,8 @@ def convert(
     """Writes the model of published weights as a preset, and prints what became of every tensor.
 
     The language model becomes a preset of `masked_language` that reads bytes; an ImageNet model one of
-    `image_classification` with ImageNet's preprocessing; the autoencoder one of `video_autoencoding` that
-    reads clips at 25 Hz. Any other is written as a backbone.
+    `image_classification` with ImageNet's preprocessing; the flow model one of `optical_flow`; the
+    autoencoder one of `video_autoencoding` that reads clips at 25 Hz. Any other is written as a backbone.
 
     Args:
         source: path. A Hugging Face repository on disk, or one file of weights.

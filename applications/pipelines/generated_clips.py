@@ -7,7 +7,6 @@ sixteenth neither does. So the best possible accuracies are known: `CEILINGS`.
 
 import csv
 import functools
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from itertools import chain
 
 import numpy as np
 
+from zorro_keras.applications.pipelines.claimed_folder import claim_folder
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
 from zorro_keras.applications.pipelines.event_pictures import MOTIONS, Event, draw_event, draw_nothing
 from zorro_keras.applications.pipelines.event_sounds import play_event, play_nothing
-from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
+from zorro_keras.applications.pipelines.faults import ZorroError
 from zorro_keras.applications.pipelines.workers import DecodePool
 
 EVENT_CLASSES: tuple[str, ...] = tuple(sorted(MOTIONS))
@@ -99,7 +99,8 @@ def generate_clips(
             "`count` must be at least 8, `test_count` and `seed` non-negative and `num_workers` positive. "
             f"Received: count={count}, test_count={test_count}, seed={seed}, num_workers={num_workers}"
         )
-    _claim_folder(out, {"count": count, "test_count": test_count, "seed": seed})
+    settings = {"count": count, "test_count": test_count, "seed": seed}
+    claim_folder(os.path.join(out, "clips.json"), "clips", settings)
     plans = [*plan_clips("train", count, seed), *plan_clips("test", test_count, seed)]
     for folder in {os.path.dirname(plan.path) for plan in plans}:
         os.makedirs(os.path.join(out, folder), exist_ok=True)
@@ -180,28 +181,6 @@ def _write_all(out: str, plans: list[ClipPlan], num_workers: int) -> Iterator[No
             if isinstance(result, ZorroError):
                 raise result
             yield
-
-
-def _claim_folder(out: str, settings: dict[str, int]) -> None:
-    """Notes in `out/clips.json` how the clips are made; refuses a folder whose note differs."""
-    os.makedirs(out, exist_ok=True)
-    path = os.path.join(out, "clips.json")
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        if found != settings:
-            raise ConfigError(
-                f"`out` must be a new folder or hold clips of the same settings {settings}. "
-                f"Received: out={out!r} with clips of {found}",
-                path=out,
-                stage="generate",
-                reason="bad_value",
-                advice="Choose another folder, or delete this one first.",
-            )
-        return
-    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        json.dump(settings, file)
-    os.replace(f"{path}.tmp", path)
 
 
 def _write_table(out: str, plans: list[ClipPlan]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.pipelines.claimed_folder import claim_folder
 from zorro_keras.applications.pipelines.image_drawing import FORMS, draw
 
 IMAGE_CLASSES: tuple[str, ...] = tuple(FORMS)
@@ -56,7 +55,8 @@ def generate_images(
             f"Received: count={count}, test_count={test_count}, seed={seed}"
         )
     out = os.fspath(out)
-    _claim_folder(out, {"count": count, "test_count": test_count, "seed": seed})
+    settings = {"count": count, "test_count": test_count, "seed": seed}
+    claim_folder(os.path.join(out, _NOTE), "pictures", settings)
     plans = [*_plan("train", count, seed), *_plan("test", test_count, seed)]
     for folder in {os.path.dirname(plan.path) for plan in plans}:
         os.makedirs(os.path.join(out, folder), exist_ok=True)
@@ -91,21 +91,3 @@ def _write(path: str, data: bytes) -> None:
     with open(f"{path}.tmp", "wb") as file:
         file.write(data)
     os.replace(f"{path}.tmp", path)
-
-
-def _claim_folder(out: str, settings: dict[str, int]) -> None:
-    """Notes in `out` how the pictures are made; refuses a folder whose note differs."""
-    os.makedirs(out, exist_ok=True)
-    path = os.path.join(out, _NOTE)
-    if not os.path.exists(path):
-        _write(path, json.dumps(settings).encode())
-        return
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
-    if found != settings:
-        raise ConfigError(
-            f"`out` must be a new folder or hold pictures of the same settings {settings}. "
-            f"Received: out={out!r} with pictures of {found}",
-            path=out, stage="generate", reason="bad_value",
-            advice="Choose another folder, or delete this one first.",
-        )  # fmt: skip

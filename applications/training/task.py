@@ -19,6 +19,7 @@ TASKS = (
     "audio_visual_classification",
     "image_classification",
     "masked_language",
+    "optical_flow",
     "text_classification",
     "video_autoencoding",
 )
@@ -81,8 +82,9 @@ def task_of(folder: str | os.PathLike[str]) -> str:
 def commands_of(folder: str | os.PathLike[str]) -> ModuleType:
     """The module `commands` of the task that a run or a preset was made with.
 
-    It holds `predict(folder, source, *, top)`, `evaluate(run_dir, data_path, *, out)`, and where there is
-    something to prepare `prepare(source, out, *, on_progress)`. Each may take options of its own.
+    It holds `predict(folder, source)`, `evaluate(run_dir, data_path, *, out)`, and where there is something
+    to prepare `prepare(source, out, *, on_progress)`. Each may take options of its own: `top` answers are
+    shown by those that rank, a `second` source is read by those that compare two.
 
     Args:
         folder: of a run, or of a preset.

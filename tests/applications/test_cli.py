@@ -144,7 +144,7 @@ def test_every_task_answers_to_the_commands(task, tmp_path):
     commands = task_module(task, "commands")
     assert commands_of(run_folder(tmp_path, task)) is commands
     for name, given in (
-        ("predict", {"folder", "source", "top"}),
+        ("predict", {"folder", "source"}),
         ("evaluate", {"run_dir", "data_path", "out"}),
     ):
         assert given <= set(inspect.signature(getattr(commands, name)).parameters)

@@ -196,6 +196,22 @@ ADAPTERS = {
         (None, None, 3),
         [(8, 12, 3), (12, 8, 3)],
     ),
+    "frames": (
+        lambda: layers.InputAdapter(
+            streams.Video(2, 8, 12, patch=(2, 1, 1)),
+            stem=layers.NeighbourhoodStem(3, 2, 5),
+            positions=fourier(2),
+        ),
+        (2, None, None, 3),
+        [(2, 8, 12, 3), (2, 12, 8, 3)],
+    ),
+    "frame_conv": (
+        lambda: layers.InputAdapter(
+            streams.Video(2, 8, 12, patch=(2, 4, 4)), stem=layers.FrameConvStem(5, 2), positions=fourier(2)
+        ),
+        (2, None, None, 3),
+        [(2, 8, 12, 3), (2, 12, 8, 3)],
+    ),
     "waveform": (
         lambda: layers.InputAdapter(streams.Waveform(20, (4,)), positions=fourier(1)), (None,), [(20,), (32,)]
     ),

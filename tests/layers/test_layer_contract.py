@@ -13,6 +13,7 @@ from zorro_keras import layers, streams
 config = keras.saving.serialize_keras_object
 FLOATS = np.random.default_rng(0).normal(size=(2, 5, 6)).astype("float32")
 IMAGES = np.random.default_rng(0).normal(size=(2, 16, 32, 3)).astype("float32")
+FRAMES = np.random.default_rng(0).normal(size=(2, 2, 5, 7, 3)).astype("float32")
 VIDEO = streams.Video(frames=2, height_px=6, width_px=10, channels=3, patch=(1, 3, 5))
 CASES = {
     "Attention": (
@@ -22,6 +23,11 @@ CASES = {
     ),
     "ClassificationHead": (layers.ClassificationHead, {"num_classes": 3}, FLOATS),
     "ConvStem": (layers.ConvStem, {"embed_dim": 7, "num_layers": 2}, IMAGES),
+    "ConvexUpsampling": (
+        layers.ConvexUpsampling,
+        {"step": 2, "output_dim": 3, "hidden_dim": 11, "scale": 0.5},
+        (np.random.default_rng(0).normal(size=(2, 15, 6)).astype("float32"), (1, 3, 5), (5, 9)),
+    ),
     "CrossAttentionBlock": (
         layers.CrossAttentionBlock,
         {
@@ -34,6 +40,7 @@ CASES = {
         },
         FLOATS,
     ),
+    "FrameConvStem": (layers.FrameConvStem, {"embed_dim": 7, "frames": 2}, FRAMES),
     "FourierPositions": (layers.FourierPositions, {"grid": [3, 5], "num_bands": 4}, FLOATS),
     "InputAdapter": (
         layers.InputAdapter,
@@ -54,6 +61,11 @@ CASES = {
     ),
     "MLP": (layers.MLP, {"mlp_dim": 11}, FLOATS),
     "ModalityJoin": (layers.ModalityJoin, {"min_padding": 3}, {"a": FLOATS, "b": FLOATS[..., :4]}),
+    "NeighbourhoodStem": (
+        layers.NeighbourhoodStem,
+        {"size": 3, "frames": 2, "embed_dim": 11},
+        FRAMES,
+    ),
     "OneHot": (layers.OneHot, {"num_classes": 5}, np.array([[0, 4, 2], [1, 1, 3]], "int32")),
     "PatchStem": (layers.PatchStem, {"patch": [4, 8], "embed_dim": 7}, IMAGES),
     "PerceiverDecoder": (
@@ -73,6 +85,7 @@ CASES = {
         },
         FLOATS,
     ),
+    "PictureHead": (layers.PictureHead, {"scale": 0.5}, FLOATS),
     "PixelStem": (layers.PixelStem, {"step": [4, 8], "embed_dim": 7}, IMAGES),
     "Readout": (layers.Readout, {"outputs": ["a", "b", "c"], "num_heads": 2, "mlp_dim": 5}, FLOATS),
     "TiedEmbedding": (

@@ -41,6 +41,24 @@ MODELS = {
     "image_fourier": ("PerceiverForImageClassificationFourier", {**_IMAGE, "d_model": 261}),
     "image_conv": ("PerceiverForImageClassificationConvProcessing", {**_IMAGE, "d_model": 322}),
 }
+# What we import and do not export.
+IMPORTED = {
+    "optical_flow": ("PerceiverForOpticalFlow", {**_ENCODER, "d_model": 322, "train_size": [7, 11]}),
+    "autoencoder": (
+        "PerceiverForMultimodalAutoencoding",
+        {
+            **_ENCODER,
+            "num_labels": 7,
+            "num_frames": 2,
+            "audio_samples_per_frame": 48,
+            "samples_per_patch": 16,
+            "image_size": 3,  # of patches
+            "output_shape": [1, 2, 12, 12],
+            "output_num_channels": 20,
+            "_label_trainable_num_channels": 9,
+        },
+    ),
+}
 SIDES = {"image_learned": (11, 11), "image_fourier": (13, 10), "image_conv": (37, 30)}
 
 
@@ -50,7 +68,7 @@ def published(model):
     import torch
     import transformers
 
-    kind, config = MODELS[model]
+    kind, config = {**MODELS, **IMPORTED}[model]
     theirs = getattr(transformers, kind)(transformers.PerceiverConfig(**config)).eval()
     numbers = np.random.default_rng(7)
     with torch.no_grad():

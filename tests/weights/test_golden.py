@@ -2,11 +2,11 @@
 
 import functools
 
-import numpy as np
 import pytest
 
 from tests.weights.golden import CASES, LEFT_OUT, Golden, run, set_chunks
 from zorro_keras import weights
+from zorro_keras.layers import NeighbourhoodStem
 
 MODELS = {
     "perceiver_language": "language",
@@ -111,6 +111,7 @@ def test_the_image_models_give_the_published_numbers(name, chunk, imported):
 
 
 def test_optical_flow_gives_the_published_numbers(imported):
+    """From the frames themselves to the picture of their flow."""
     case, backbone = golden("perceiver_flow"), imported("perceiver_flow").backbone
     set_chunks(backbone, 50)
 
@@ -119,13 +120,13 @@ def test_optical_flow_gives_the_published_numbers(imported):
         return {
             "flow": backbone.decode(latents, inputs=given)["flow"],
             "intermediate/latents": latents,
-            "intermediate/preprocessed_inputs": backbone.input_adapters["neighbourhoods"](
-                given["neighbourhoods"]
-            ),
+            "intermediate/preprocessed_inputs": backbone.input_adapters["frames"](given["frames"]),
+            "intermediate/patches": NeighbourhoodStem()(given["frames"]),
         }
 
-    frames = case.outputs["intermediate/patches"]  # (B, frame, row, column, 27)
-    case.check(run(outputs, {"neighbourhoods": np.concatenate([frames[:, 0], frames[:, 1]], axis=-1)}))
+    results = run(outputs, case.inputs)
+    assert results["flow"].shape == case.outputs["flow"].shape == (2, 13, 19, 2)
+    case.check(results)
 
 
 @pytest.mark.parametrize("label", golden("perceiver_multimodal_autoencoder").runs())

@@ -8,7 +8,9 @@ from zorro_keras.weights.build import parts
 from zorro_keras.weights.settings import settings_of
 
 
-@pytest.mark.parametrize("model", ["language", "image_learned", "image_fourier", "image_conv", "autoencoder"])
+@pytest.mark.parametrize(
+    "model", ["language", "image_learned", "image_fourier", "image_conv", "optical_flow", "autoencoder"]
+)
 def test_published_sizes_build_the_named_variant(model):
     """Shapes alone, without numbers: nothing of the size of a model is made."""
     layers, axes = _FULL[model]
@@ -60,7 +62,13 @@ _AUTOENCODER = {
     "label_query_dim": 1024, "audio_padding": 303, "image_padding": 461, "label_padding": 4,
     "audio_query_padding": 641, "image_query_padding": 831, "label_query_padding": 2,
 }  # fmt: skip
+_FLOW = {
+    **{width: 512 for width in _WIDTHS if width not in ("num_latents", "query_dim", "num_classes")},
+    "num_latents": 2048, "context_dim": 322, "cross_query_key_dim": 322, "cross_value_dim": 322,
+    "decoder_mlp_dim": 322, "embed_dim": 64, "neighbourhood": 54, "output_dim": 2,
+}  # fmt: skip
 _FULL = {
+    "optical_flow": (24, _FLOW),
     "autoencoder": (8, _AUTOENCODER),
     "language": (26, _LANGUAGE),
     "image_learned": _image_axes(

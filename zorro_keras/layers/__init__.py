@@ -2,19 +2,23 @@
 
 from zorro_keras.layers.attention import Attention
 from zorro_keras.layers.conv_stem import ConvStem
+from zorro_keras.layers.convex_upsampling import ConvexUpsampling
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.fourier_positions import FourierPositions
+from zorro_keras.layers.frame_conv_stem import FrameConvStem
 from zorro_keras.layers.input_adapter import InputAdapter
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.learned_positions import LearnedPositions
 from zorro_keras.layers.log_mel_spectrogram import LogMelSpectrogram
 from zorro_keras.layers.mlp import MLP
 from zorro_keras.layers.modality_join import ModalityJoin
+from zorro_keras.layers.neighbourhood_stem import NeighbourhoodStem
 from zorro_keras.layers.one_hot import OneHot
 from zorro_keras.layers.output_adapter import ClassificationHead, OutputAdapter, TiedEmbedding
 from zorro_keras.layers.patch_stem import PatchStem
 from zorro_keras.layers.perceiver_decoder import PerceiverDecoder
 from zorro_keras.layers.perceiver_encoder import PerceiverEncoder
+from zorro_keras.layers.picture_head import PictureHead
 from zorro_keras.layers.pixel_stem import PixelStem
 from zorro_keras.layers.readout import Readout
 from zorro_keras.layers.tokenizer import Tokenizer
@@ -25,18 +29,22 @@ __all__ = [
     "Attention",
     "ClassificationHead",
     "ConvStem",
+    "ConvexUpsampling",
     "CrossAttentionBlock",
     "FourierPositions",
+    "FrameConvStem",
     "InputAdapter",
     "LearnedArray",
     "LearnedPositions",
     "LogMelSpectrogram",
     "ModalityJoin",
+    "NeighbourhoodStem",
     "OneHot",
     "OutputAdapter",
     "PatchStem",
     "PerceiverDecoder",
     "PerceiverEncoder",
+    "PictureHead",
     "PixelStem",
     "Readout",
     "TiedEmbedding",

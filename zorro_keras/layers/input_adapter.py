@@ -26,7 +26,8 @@ class InputAdapter(keras.layers.Layer):
             `ConvStem`, `OneHot`, or any other, such as `keras.layers.Conv2D`. Its grid must be the stream's,
             up to a row that convolutions without padding lose; `None` for the stream's own.
         positions: layer of position codes, such as `FourierPositions`, or `LearnedArray` with one row for
-            each element; `None` for none.
+            each element; `None` for none. Fourier positions may have fewer axes than the grid: the axes in
+            front must then be of one element.
         position_dim: int, channels that the codes are projected to; `None` for no projection.
         join: "concat" puts the codes after the values, "add" sums them.
 
@@ -124,6 +125,18 @@ class InputAdapter(keras.layers.Layer):
                 f"`positions` must be those of the grid {self.grid}, one for each element. "
                 f"Received: grid={grid}, length={length}"
             )
+        if isinstance(self.positions, FourierPositions):
+            self._last_axes(self.grid)
+
+    def _last_axes(self, grid):
+        """Returns the sizes of as many last axes as the positions have; the others are of one element."""
+        first = len(grid) - len(self.positions.max_resolution)
+        if first < 0 or any(isinstance(size, int) and size != 1 for size in grid[:first]):
+            raise ValueError(
+                f"`positions` of {len(self.positions.max_resolution)} axes tell the elements of a grid apart "
+                f"whose axes in front have one element. Received: a grid of {tuple(grid)}"
+            )
+        return tuple(grid[first:])
 
     def build(self, x_shape):
         if not self.stem.built:
@@ -193,7 +206,7 @@ class InputAdapter(keras.layers.Layer):
             return self.positions.at(coordinates)
         grid = tuple(ops.shape(values)[1:-1])
         if isinstance(self.positions, FourierPositions):
-            return self.positions(values, grid=grid)
+            return self.positions(values, grid=self._last_axes(grid))
         sizes, length = tuple(values.shape[1:-1]), self.positions.length
         if sizes == self.grid and length == self.num_elements:
             return self.positions(values)
@@ -208,6 +221,10 @@ class InputAdapter(keras.layers.Layer):
         grid = self.stem.compute_output_shape(x.shape)[1:-1]
         length = None if None in grid else math.prod(grid)
         return keras.KerasTensor((x.shape[0], length, self.dim), dtype=self.compute_dtype)
+
+    def grid_of(self, x):
+        """Returns the elements of an input along each axis: int, or what a backend calls a size it traces."""
+        return tuple(self.stem.compute_output_shape(tuple(ops.shape(x)))[1:-1])
 
     @property
     def num_elements(self):

@@ -14,20 +14,30 @@ class OutputAdapter:
         queries: layer of queries, such as `LearnedArray` or `FourierPositions`; or the name of an input,
             whose elements, positions included, are the queries.
         head: layer on the answers `(B, O, E)`: `keras.layers.Dense` for one result a query, or
-            `ClassificationHead`, `TiedEmbedding`; `None` to leave them as they are.
+            `ClassificationHead`, `TiedEmbedding`, `PictureHead`, `ConvexUpsampling`; `None` to leave them as
+            they are.
+        leading: int, how many places of the first axis of the input's grid ask, such as one frame of two;
+            `None` for all elements.
 
     Raises:
-        ValueError: if `queries` are neither a layer nor a name.
+        ValueError: if `queries` are neither a layer nor a name, or `leading` is not positive or not of an
+            input.
 
     Reference:
         Perceiver IO, arXiv 2107.14795, section 3.2 and Figure 3.
     """
 
-    def __init__(self, queries, head=None):
+    def __init__(self, queries, head=None, leading=None):
         if not isinstance(queries, (keras.layers.Layer, str)):
             raise ValueError(f"`queries` must be a layer or the name of an input. Received: {queries!r}")
+        if leading is not None and (leading < 1 or not isinstance(queries, str)):
+            raise ValueError(
+                "`leading` must be positive, and `queries` the name of an input. "
+                f"Received: leading={leading}, queries={queries!r}"
+            )
         self.queries = queries
         self.head = head
+        self.leading = leading
 
     @property
     def layers(self):
@@ -39,6 +49,7 @@ class OutputAdapter:
         return {
             "queries": keras.saving.serialize_keras_object(self.queries),
             "head": keras.saving.serialize_keras_object(self.head),
+            "leading": self.leading,
         }
 
     @classmethod

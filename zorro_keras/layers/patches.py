@@ -34,3 +34,15 @@ def flatten_grid(x):
     """Returns `(B, T, C)` of an array `(B, *grid, C)`, the grid's last axis fastest."""
     grid = ops.shape(x)[1:-1]
     return x if len(grid) == 1 else ops.reshape(x, (-1, math.prod(grid), x.shape[-1]))
+
+
+def check_frames(x_shape, frames):
+    """Does nothing if `frames` divides the frames of `(B, F, ...)`, or if their number is not known.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if len(x_shape) != 5 or (x_shape[1] is not None and x_shape[1] % frames):
+        raise ValueError(
+            f"Frames (B, F, Y, X, C) are expected, F a multiple of {frames}. Received: {tuple(x_shape)}"
+        )

@@ -145,6 +145,20 @@ class PerceiverEncoder(keras.layers.Layer):
                 latents = block(latents, training=training)
         return latents
 
+    def set_key_chunk(self, key_chunk):
+        """Reads so many elements at a time from now on; `None` for all.
+
+        What is compiled already goes on as before.
+
+        Raises:
+            ValueError: for a chunk that is not positive.
+        """
+        if key_chunk is not None and key_chunk < 1:
+            raise ValueError(f"`key_chunk` must be positive or None. Received: key_chunk={key_chunk}")
+        self.key_chunk = key_chunk
+        if self.built:
+            self.cross_attention.key_chunk = self.cross_attention.attention.key_chunk = key_chunk
+
     def compute_output_spec(self, elements, attention_mask=None, training=None):
         shape = (elements.shape[0], self.num_latents, self.latent_dim)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)

@@ -3,6 +3,7 @@
 from zorro_keras.metrics.agreement import f1_score, macro_f1_score, matthews_correlation
 from zorro_keras.metrics.classification import accuracy, confusion_matrix, top_k_accuracy
 from zorro_keras.metrics.correlation import pearson_correlation, spearman_correlation
+from zorro_keras.metrics.flow import end_point_error, end_point_errors, fl_all, flow_regions
 from zorro_keras.metrics.ranking import (
     average_precision,
     d_prime,
@@ -20,7 +21,11 @@ __all__ = [
     "confusion_matrix",
     "d_prime",
     "decibels",
+    "end_point_error",
+    "end_point_errors",
     "f1_score",
+    "fl_all",
+    "flow_regions",
     "macro_f1_score",
     "matthews_correlation",
     "mean_average_precision",

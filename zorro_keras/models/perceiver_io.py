@@ -205,13 +205,17 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         queries = dict(queries or {})
         own = [name for name in outputs if name not in queries]
         sources = {self.output_adapters[name].queries for name in own if self._asked_by_input(name)}
-        elements = {}
+        elements, pictures = {}, {}
         if sources and inputs is not None:
-            elements = self.parts.elements(self._parse(inputs), training)
+            given = self._parse(inputs)
+            elements = self.parts.elements(given, training)
+            pictures = self.parts.pictures(own, given)
         if missing := sorted(sources - set(elements)):
             raise ValueError(f"`inputs` must hold {missing}, whose elements ask for outputs.")
-        queries |= self.parts.queries(own, latents, elements, rows)
-        return self.parts.decode(latents, {name: queries[name] for name in outputs}, query_mask, training)
+        queries |= self.parts.queries(own, latents, elements, rows, pictures)
+        queries = {name: queries[name] for name in outputs}
+        pictures = {name: picture for name, picture in pictures.items() if name not in (rows or {})}
+        return self.parts.decode(latents, queries, query_mask, pictures, training)
 
     def _asked_by_input(self, name):
         return isinstance(self.output_adapters[name].queries, str)

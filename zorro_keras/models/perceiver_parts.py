@@ -1,20 +1,25 @@
 """The way through a Perceiver: inputs to latents, latents to outputs."""
 
+import math
 from dataclasses import dataclass
 
 import keras
 from keras import ops
 
 from zorro_keras.layers import (
+    ConvexUpsampling,
     InputAdapter,
     ModalityJoin,
     OutputAdapter,
     PerceiverDecoder,
     PerceiverEncoder,
+    PictureHead,
     TiedEmbedding,
 )
 from zorro_keras.models.stream_inputs import StreamInputs, spread
 from zorro_keras.models.unknown_names import check_names
+
+HEADS_OF_PICTURES = (ConvexUpsampling, PictureHead)  # they are told the grid that asked
 
 
 @dataclass
@@ -48,7 +53,9 @@ class PerceiverParts:
             for name, adapter in self.output_adapters.items()
             if not isinstance(adapter.queries, str) or adapter.queries in elements
         ]
-        return self.decode(latents, self.queries(outputs, latents, elements), training=training)
+        pictures = self.pictures(outputs, given)
+        queries = self.queries(outputs, latents, elements, pictures=pictures)
+        return self.decode(latents, queries, pictures=pictures, training=training)
 
     def elements(self, given: StreamInputs, training=None) -> dict:
         """Returns the elements `(B, M, C)` of each input, positions included."""
@@ -82,20 +89,49 @@ class PerceiverParts:
         joined = self.input_join(elements, masked=masked, training=training)
         return self.encoder(joined, attention_mask=mask, training=training)
 
-    def queries(self, outputs, like, elements: dict, rows: dict | None = None) -> dict:
+    def queries(
+        self, outputs, like, elements: dict, rows: dict | None = None, pictures: dict | None = None
+    ) -> dict:
         """Returns the queries `(B, O, E)` of each of the outputs, or only some rows of them."""
         rows, queries = rows or {}, {}
         for name in outputs:
             source = self.output_adapters[name].queries
             if not isinstance(source, str):
                 queries[name] = source(like, rows=rows.get(name))
-            elif name in rows:
-                queries[name] = ops.take(elements[source], rows[name], axis=1)
-            else:
-                queries[name] = elements[source]
+                continue
+            asking = elements[source]
+            if self.output_adapters[name].leading is not None:
+                asking = asking[:, : _product(pictures[name]["grid"])]
+            queries[name] = ops.take(asking, rows[name], axis=1) if name in rows else asking
         return queries
 
-    def decode(self, latents, queries: dict, query_mask: dict | None = None, training=None) -> dict:
+    def pictures(self, outputs, given: StreamInputs) -> dict:
+        """Returns of outputs that the elements of an input ask for the `grid` that asks, and the `size`.
+
+        The grid has as many places as there are queries; the size is that of the picture they were made of.
+        Outputs are left out that need to know neither.
+        """
+        pictures = {}
+        for name in outputs:
+            adapter = self.output_adapters[name]
+            source = adapter.queries
+            if not isinstance(source, str):
+                continue
+            if adapter.leading is None and not isinstance(adapter.head, HEADS_OF_PICTURES):
+                continue
+            grid = self.input_adapters[source].grid_of(given.arrays[source])
+            size = tuple(ops.shape(given.arrays[source])[len(grid) - 1 : len(grid) + 1])
+            pictures[name] = {"grid": asking_grid(adapter, grid), "size": size}
+        return pictures
+
+    def decode(
+        self,
+        latents,
+        queries: dict,
+        query_mask: dict | None = None,
+        pictures: dict | None = None,
+        training=None,
+    ) -> dict:
         """Returns the outputs that the given queries ask for."""
         lengths = {name: ops.shape(array)[1] for name, array in queries.items()}
         mask = None
@@ -109,10 +145,13 @@ class PerceiverParts:
         else:
             joined = self.decoder(latents, self.query_join(queries), query_mask=mask, training=training)
             answers = self.query_join.split(joined, lengths)
-        return {name: self._output(name, answers[name]) for name in queries}
+        pictures = pictures or {}
+        return {name: self._output(name, answers[name], pictures.get(name, {})) for name in queries}
 
-    def _output(self, name, answers):
+    def _output(self, name, answers, picture):
         head = self.output_adapters[name].head
+        if isinstance(head, HEADS_OF_PICTURES):
+            return head(answers, **picture)
         if isinstance(head, TiedEmbedding):
             return head(answers, self.input_adapters[head.stream].stem.embeddings)
         return answers if head is None else head(answers)
@@ -134,6 +173,8 @@ def check_parts(input_adapters, output_adapters):
     for name, adapter in output_adapters.items():
         if isinstance(adapter.queries, str):
             check_names(f"output_adapters['{name}'].queries", [adapter.queries], input_adapters)
+            if isinstance(adapter.head, HEADS_OF_PICTURES):
+                _check_picture(name, adapter, input_adapters[adapter.queries].grid)
         if not isinstance(adapter.head, TiedEmbedding):
             continue
         check_names(f"output_adapters['{name}'].head.stream", [adapter.head.stream], input_adapters)
@@ -143,6 +184,25 @@ def check_parts(input_adapters, output_adapters):
                 f"`output_adapters['{name}'].head` shares the table of an input of ids. "
                 f"Received: input `{adapter.head.stream}` with {stem}"
             )
+
+
+def _check_picture(name, adapter, grid):
+    front = asking_grid(adapter, grid)[:-2]
+    if len(grid) < 2 or math.prod(front) > 1 or (adapter.leading or 1) > grid[0]:
+        raise ValueError(
+            f"`output_adapters['{name}'].head` lays out one picture: the elements of one must ask, as with "
+            f"`leading=1` the first of several. Received: leading={adapter.leading}, a grid of {tuple(grid)}"
+        )
+
+
+def asking_grid(adapter, grid):
+    """Returns the sizes of the part of an input's grid whose elements ask for an output."""
+    return tuple(grid) if adapter.leading is None else (adapter.leading, *grid[1:])
+
+
+def _product(grid):
+    """Returns the number of places; `None` where a symbolic call does not know a size."""
+    return None if any(size is None for size in grid) else math.prod(grid)
 
 
 def _checked_mask(name, mask):

@@ -10,8 +10,8 @@
 | multimodal-perceiver | video_autoencoding_checkpoint.pystate | autoencoder | 19,858,855 |
 | any PerceiverForSequenceClassification | | text_classification | |
 
-The first four and the autoencoder are also variants of `PerceiverIOBackbone.from_variant`; the first four,
-and text_classification, are what `save_hugging_face` writes.
+The first six are also variants of `PerceiverIOBackbone.from_variant`; the first four and text_classification
+are what `save_hugging_face` writes.
 
 Every one loads without options. `semantics="deepmind"` gives DeepMind's numbers from Hugging Face's files:
 the tanh form of GELU; for image_learned no query residual in the decoder; for image_conv DeepMind's padding

@@ -11,9 +11,11 @@ from zorro_keras.layers import (
     FourierPositions,
     InputAdapter,
     LearnedArray,
+    NeighbourhoodStem,
     OutputAdapter,
     PerceiverDecoder,
     PerceiverEncoder,
+    PictureHead,
     PixelStem,
     TiedEmbedding,
 )
@@ -21,6 +23,7 @@ from zorro_keras.layers.initializers import fan_in_kernel
 from zorro_keras.weights.error import WeightsError
 
 VIDEO_PATCH = (1, 4, 4)
+NUM_FRAMES, NEIGHBOURHOOD_PX = 2, 3  # of optical flow
 
 
 def parts(model, num_layers, axes, settings):
@@ -178,18 +181,22 @@ def _fourier(grid, max_resolution, dim, name, endpoint=True):
 
 
 def _optical_flow(axes, settings):
+    stem = NeighbourhoodStem(NEIGHBOURHOOD_PX, NUM_FRAMES, axes["embed_dim"], name="stem")
+    channels, rest = divmod(axes["neighbourhood"], NUM_FRAMES * NEIGHBOURHOOD_PX**2)
+    if rest:
+        raise ValueError(f"3 x 3 pixels of two frames are expected. Received: {axes['neighbourhood']} values")
     code = axes["context_dim"] - axes["embed_dim"]
     adapter = InputAdapter(
-        streams.Image(*settings.size_px, axes["channels"], patch=(1, 1)),
-        axes["embed_dim"],
-        positions=_fourier(None, settings.max_resolution, code, "neighbourhood_positions"),
-        name="neighbourhood_input",
+        streams.Video(NUM_FRAMES, *settings.size_px, channels, patch=(NUM_FRAMES, 1, 1)),
+        stem=stem,
+        positions=_fourier(None, settings.max_resolution, code, "frame_positions"),
+        name="frame_input",
     )
     # The published decoder answers in hundredths of the units that it was trained on.
-    head = keras.layers.Rescaling(0.01, name="flow_scale")
+    head = PictureHead(0.01, name="flow_picture")
     return {
-        "input_adapters": {"neighbourhoods": adapter},
-        "output_adapters": {"flow": OutputAdapter("neighbourhoods", head)},
+        "input_adapters": {"frames": adapter},
+        "output_adapters": {"flow": OutputAdapter("frames", head, leading=1)},
         # The last layer starts at zero: an untrained model sees no motion.
         "decoder": {"output_dim": axes["output_dim"], "output_initializer": "zeros"},
     }

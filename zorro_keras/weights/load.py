@@ -47,9 +47,9 @@ def load(
         dtype: dtype policy of all parts, such as "mixed_bfloat16"; `None` for the global one.
 
     Returns:
-        `PerceiverIOBackbone`. Inputs and outputs are called "text", "image" and "label" as those of
-        `PerceiverIOBackbone.from_variant`; optical flow reads "neighbourhoods" `(B, Y, X, 54)`, both frames'
-        3x3 neighbours of every pixel.
+        `PerceiverIOBackbone`. Inputs and outputs are called "text", "image", "frames", "flow" and "label" as
+        those of `PerceiverIOBackbone.from_variant`. Optical flow reads two frames `(B, 2, Y, X, 3)` in
+        [-1, 1], of any size; `"flow"` is `(B, Y, X, 2)`, to the right and down, in units of 20 pixels.
 
     Raises:
         WeightsError: for a file that cannot be read or trusted; for missing, unknown or misshapen tensors and

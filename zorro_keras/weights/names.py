@@ -161,8 +161,8 @@ _IMAGE_CONV = (
     *_LABEL_OUTPUT,
 )
 _FLOW = (
-    *_linear(("input_adapters.neighbourhoods.stem.projection", "image_preprocessor/patches_linear",
-              f"{_INPUT}.conv_after_patches"), "channels", "embed_dim"),
+    *_linear(("input_adapters.frames.stem.projection", "image_preprocessor/patches_linear",
+              f"{_INPUT}.conv_after_patches"), "neighbourhood", "embed_dim"),
     *decoder("flow_decoder/~/basic_decoder", query="context_dim"),
     *_linear(("decoder.output_dense", "flow_decoder/~/basic_decoder/output", f"{_FEATURES}.final_layer"),
              "context_dim", "output_dim"),

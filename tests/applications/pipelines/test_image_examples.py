@@ -28,7 +28,7 @@ def source(tmp_path):
 
 def read(source, start=0, take=None, random=False, **options):
     entries, faults = source.split("train"), FaultSlot()
-    reading = ImageReading(source.root, len(source.label_names), **options)
+    reading = ImageReading(source.root, num_classes=len(source.label_names), **options)
     order = partial(training_order, len(entries), 3) if random else partial(in_order, len(entries))
     examples = image_examples(entries, order, reading, faults, start_position=start)
     with host_errors(faults):

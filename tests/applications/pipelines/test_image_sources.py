@@ -171,7 +171,7 @@ def test_damaged_pictures_are_accounted_for_once_in_every_layout(layout, tmp_pat
     for split in ("train", "val"):
         entries = source.split(split)
         reading = ImageReading(
-            source.root, len(SYNSETS), on_error="skip", max_bad_fraction=0.5, faults_path=log
+            source.root, num_classes=len(SYNSETS), on_error="skip", max_bad_fraction=0.5, faults_path=log
         )
         examples = image_examples(entries, partial(in_order, len(entries)), reading, FaultSlot())
         for entry, example in zip(entries, examples.as_numpy_iterator(), strict=True):

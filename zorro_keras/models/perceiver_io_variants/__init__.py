@@ -7,7 +7,7 @@ from which the released weights come.
 from types import SimpleNamespace
 
 from zorro_keras.layers.activations import gelu_tanh
-from zorro_keras.models.perceiver_io_variants import audioset, image
+from zorro_keras.models.perceiver_io_variants import audioset, image, optical_flow
 from zorro_keras.models.perceiver_io_variants.autoencoder import AUTOENCODER, autoencoder
 from zorro_keras.models.perceiver_io_variants.language import LANGUAGE, language
 from zorro_keras.models.unknown_names import check_names
@@ -26,6 +26,24 @@ VARIANTS = {
     "audioset_mel": (audioset.audioset, audioset.MEL),
     "audioset_mel_large": (audioset.audioset, audioset.MEL_LARGE),
     "autoencoder": (autoencoder, AUTOENCODER),
+    # Optical flow: the released model, and the other rows of the paper's table.
+    "optical_flow": (optical_flow.optical_flow, optical_flow.FLOW),
+    "optical_flow_separate": (optical_flow.optical_flow, optical_flow.SEPARATE),
+    "optical_flow_1x1": (optical_flow.optical_flow, optical_flow.PIXELS),
+    "optical_flow_1x1_separate": (
+        optical_flow.optical_flow,
+        {**optical_flow.PIXELS, "join_frames": False},
+    ),
+    "optical_flow_light": (optical_flow.optical_flow, {**optical_flow.FLOW, **optical_flow.LIGHT}),
+    "optical_flow_conv": (optical_flow.optical_flow_conv, optical_flow.CONV),
+    "optical_flow_conv_separate": (
+        optical_flow.optical_flow_conv,
+        {**optical_flow.CONV, "join_frames": False},
+    ),
+    "optical_flow_conv_light": (
+        optical_flow.optical_flow_conv,
+        {**optical_flow.CONV, **optical_flow.LIGHT},
+    ),
 }
 
 

@@ -1,0 +1,128 @@
+"""`zorro-keras predict` and `evaluate` for optical flow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.text import Text
+
+from zorro_keras.applications.optical_flow.answers import write_pair, write_video
+from zorro_keras.applications.optical_flow.data import open_data
+from zorro_keras.applications.optical_flow.evaluation import Evaluation
+from zorro_keras.applications.optical_flow.optical_flow import OpticalFlow
+from zorro_keras.applications.optical_flow.report import report_page
+from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
+from zorro_keras.applications.pipelines.accounted_reading import Reading
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.training.open_model import open_model
+from zorro_keras.applications.training.report_files import write_report
+from zorro_keras.applications.training.run import Run, open_run
+
+
+def predict(
+    folder: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    *,
+    second: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    max_megabytes: float | None = None,
+    console: Console | None = None,
+) -> int:
+    """Writes the flow between two pictures, or from each frame of a video to the next.
+
+    Of two pictures `a.png` and `b.png`: `a.flo`, its colours `a_flow.png`, and `a_side_by_side.png`. Of
+    `clip.mp4`: `flow/000000.flo` and `colours/000000.png` for each frame but the last, and
+    `clip_side_by_side.mp4`.
+
+    Args:
+        folder: of a run, or of a preset.
+        source: picture, or video.
+        second: picture that follows `source`; None for a video.
+        out: folder to write. `flow_of_NAME` in the present folder by default.
+        max_megabytes: optional float. The most memory of a batch of tiles beside the weights.
+        console: where the files are named. Standard output by default.
+
+    Returns:
+        0.
+
+    Raises:
+        ZorroError: if the model cannot be used, or a file cannot be read; for pictures of unequal sizes.
+    """
+    flow = _tiled(open_model(folder, OpticalFlow), max_megabytes)
+    source = Path(source)
+    out = Path(f"flow_of_{source.stem}" if out is None else out)
+    out.mkdir(parents=True, exist_ok=True)
+    files = write_video(flow, source, out) if second is None else write_pair(flow, source, second, out)
+    for path in files:
+        # Names come from outside: as `Text` they are shown as they are, without markup.
+        (console or Console()).print(Text(str(path)), soft_wrap=True)
+    return 0
+
+
+def evaluate(
+    run_dir: str | os.PathLike[str],
+    data_path: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    max_megabytes: float | None = None,
+) -> dict[str, Any]:
+    """Measures a run on whole pairs and writes a report.
+
+    Pairs are those of the split "test", or of "val" where there is no test split; all of them where the data
+    are others than the run was trained on and name no splits, as Sintel and KITTI.
+
+    Args:
+        run_dir: folder of the run.
+        data_path: pairs with flow, as for training.
+        out: optional folder. `report/` in the run by default.
+        max_megabytes: optional float. The most memory of a batch of tiles beside the weights.
+
+    Returns:
+        Dict with `html` and `json`, the files written; `num_pairs`, `end_point_error` in pixels, `fl_all`, a
+        share, and `zero_flow_error`, the end-point error of seeing no motion. The rest is in `report.json`:
+        by region, the worst pairs, those not read.
+
+    Raises:
+        ZorroError: if the run or the data cannot be used.
+    """
+    run = open_run(run_dir)
+    data = open_data(data_path, run.config)
+    is_new = data.fingerprint != run.data_fingerprint
+    split = None if is_new and not data.source.names_splits else data.evaluation_split
+    evaluation = Evaluation(_tiled(run.task, max_megabytes))
+    evaluation.add_all(data.source.split(split), _reading(run, data.source.root))
+    report = {
+        "run": str(run.folder.path),
+        "data": str(data_path),
+        "layout": data.source.layout,
+        "split": split or "all",
+        "backend": keras.backend.backend(),
+        **evaluation.figures(),
+    }
+    folder = run.folder.report if out is None else out
+    files = write_report(folder, report, report_page(report, evaluation.pictures()))
+    names = ("num_pairs", "end_point_error", "fl_all", "zero_flow_error")
+    return {**files, **{name: report[name] for name in names}}
+
+
+def _tiled(task: OpticalFlow, max_megabytes: float | None) -> TiledFlow:
+    try:
+        return TiledFlow(task, max_megabytes=max_megabytes)
+    except ValueError as error:
+        raise ConfigError(str(error), stage="command", reason="bad_value") from error
+
+
+def _reading(run: Run, root: str) -> Reading:
+    settings = run.config.data
+    return Reading(
+        root=root,
+        on_error=settings.on_error,
+        max_bad_fraction=settings.max_bad_fraction,
+        num_workers=settings.num_workers,
+        max_pixels=settings.max_pixels,
+        faults_path=run.folder.faults_file,
+    )

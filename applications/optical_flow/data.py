@@ -1,0 +1,258 @@
+"""Batches of pairs of frames and their flow, straight from the files of a data set.
+
+Everything is a function of (seed, step): a data set built at `start_step=k` gives, byte for byte, what
+another gives after k batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from zorro_keras.applications.optical_flow.config import Config
+from zorro_keras.applications.pipelines.accounted_reading import Reading
+from zorro_keras.applications.pipelines.batches import evaluation_batches, training_batches
+from zorro_keras.applications.pipelines.flow_augment import augmented, severity_at
+from zorro_keras.applications.pipelines.flow_examples import flow_examples
+from zorro_keras.applications.pipelines.flow_generated import generate_flow
+from zorro_keras.applications.pipelines.flow_sources import FlowSource, read_flow_source
+from zorro_keras.applications.pipelines.flow_warp import reversed_pair, scaled_box
+from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.order import evaluation_order, training_order
+from zorro_keras.applications.training.fit import steps_per_epoch
+
+Preprocess = Callable[..., tuple]
+
+
+@dataclass(frozen=True)
+class FlowData:
+    """Opened pairs.
+
+    Attributes:
+        source: `FlowSource`.
+        faults: `FaultSlot`, for `host_errors`.
+    """
+
+    source: FlowSource
+    faults: FaultSlot = field(default_factory=FaultSlot, compare=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the data do: a run is resumed only on the data it began with."""
+        return self.source.fingerprint
+
+    @property
+    def num_train(self) -> int:
+        """Pairs in the training split."""
+        return sum(entry.split == "train" for entry in self.source.entries)
+
+    @property
+    def num_test(self) -> int:
+        """Pairs that evaluation looks at."""
+        return sum(entry.split == self.evaluation_split for entry in self.source.entries)
+
+    @property
+    def evaluation_split(self) -> str:
+        """ "test", or "val" where there is no test split, as in FlyingChairs."""
+        return "test" if any(entry.split == "test" for entry in self.source.entries) else "val"
+
+
+def default_data(out: str | Path) -> Path:
+    """Generates the pairs that `tiny` is made for: 1,500 to train and 200 to test, of 48 x 64 px."""
+    generate_flow(out)
+    return Path(out)
+
+
+def open_data(path: str | Path, config: Config) -> FlowData:
+    """Opens a data set of flow, whose layout is recognised, and checks that its files are there.
+
+    Args:
+        path: str or path, see `read_flow_source`.
+        config: `Config`.
+
+    Raises:
+        SourceError: if the list cannot be trusted.
+    """
+    share, seed = config.data.test_fraction, config.training.seed
+    return FlowData(read_flow_source(path, test_fraction=share, seed=seed))
+
+
+def training_dataset(
+    data: FlowData,
+    config: Config,
+    preprocessor: Preprocess,
+    *,
+    start_step: int = 0,
+    faults_path: str | Path | None = None,
+) -> tf.data.Dataset:
+    """The endless batches of training.
+
+    The first steps, `plain_fraction` of all, take half as many pairs as a batch holds and show each forward
+    and reversed, unchanged but for the place of the crop. After them each pair comes once, changed more and
+    more.
+
+    Args:
+        data: `FlowData`.
+        config: `Config`.
+        preprocessor: callable of `({"frames"}, flow, weight)`, batches in pixels.
+        start_step: int. The first step to give: 0, or the number of steps already done.
+        faults_path: optional path. Faults are appended here.
+
+    Returns:
+        Infinite dataset of `(x, y, sample_weight)`: `x["frames"]` float32 `(B, 2, Y, X, 3)` and `y` float32
+        `(B, Y, X, 2)` as the preprocessor gives them, and `sample_weight` float32 `(B, Y, X)`, 0 where the
+        flow is not known.
+
+    Raises:
+        SourceError: if the training split is empty.
+        ValueError: if `start_step` is negative.
+    """
+    entries = data.source.split("train")
+    if start_step < 0:
+        raise ValueError(f"`start_step` must not be negative. Received: start_step={start_step}")
+    batch_size, phases = config.training.batch_size, _Phases.of(config, data.num_train)
+
+    def pairs_from(position: int) -> tf.data.Dataset:
+        order = partial(training_order, len(entries), config.training.seed)
+        reading = _reading(data, config, faults_path)
+        return flow_examples(entries, order, reading, data.faults, start_position=position)
+
+    both_ways = _mapped(
+        pairs_from(min(start_step, phases.plain_steps) * batch_size // 2),
+        partial(_both_ways, config=config),
+    ).unbatch()
+    changed = _mapped(
+        pairs_from(phases.first_changed + max(start_step - phases.plain_steps, 0) * batch_size),
+        partial(_changed, config=config, phases=phases),
+    )
+    num_plain = max(phases.plain_steps - start_step, 0)
+    batches = training_batches(both_ways, batch_size).take(num_plain)
+    batches = batches.concatenate(training_batches(changed, batch_size))
+    return _finished(batches, preprocessor)
+
+
+def evaluation_dataset(
+    data: FlowData,
+    config: Config,
+    preprocessor: Preprocess,
+    *,
+    split: str | None = None,
+    faults_path: str | Path | None = None,
+) -> tuple[tf.data.Dataset, list[str]]:
+    """The batches of one pass over a split: the middle of each pair, for validation while training.
+
+    `zorro-keras evaluate` looks at whole pairs, by tiles.
+
+    Args:
+        data: `FlowData`.
+        config: `Config`.
+        preprocessor: as for `training_dataset`.
+        split: "train", "val" or "test"; None is `data.evaluation_split`.
+        faults_path: optional path. Faults are appended here.
+
+    Returns:
+        A dataset of `(x, y, sample_weight)`, and the ids in its order. `sample_weight` is 0 where flow is not
+        known, beyond pairs smaller than the crop, and throughout the blanks that fill up the last batch.
+
+    Raises:
+        SourceError: if the split is empty.
+    """
+    entries = data.source.split(split or data.evaluation_split)
+    order = partial(_evaluation_order, len(entries))
+    examples = flow_examples(entries, order, _reading(data, config, faults_path), data.faults)
+    seen = _mapped(examples, partial(_middle, config=config))
+    batches = evaluation_batches(seen, config.training.batch_size)
+    # A generator does not know its length, and Keras warns of the end of data it did not expect.
+    num_batches = -(-len(entries) // config.training.batch_size)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return _finished(batches, preprocessor), [entry.id for entry in entries]
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """When training changes pairs, in steps and positions.
+
+    Attributes:
+        plain_steps: int. Steps of pairs as they are, forward and reversed.
+        first_changed: int. Position of the first pair after those.
+        ramp: int. Positions over which changes grow.
+    """
+
+    plain_steps: int
+    first_changed: int
+    ramp: int
+
+    @classmethod
+    def of(cls, config: Config, num_train: int) -> _Phases:
+        training, curriculum = config.training, config.data.augmentation
+        steps = steps_per_epoch(training, num_train) * training.epochs
+        plain = round(curriculum.plain_fraction * steps)
+        ramp = round(curriculum.ramp_fraction * steps) * training.batch_size
+        return cls(plain, plain * training.batch_size // 2, ramp)
+
+
+def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
+    return evaluation_order(num_examples, start_position=start_position)
+
+
+def _reading(data: FlowData, config: Config, faults_path: str | Path | None) -> Reading:
+    settings = config.data
+    return Reading(
+        root=data.source.root,
+        on_error=settings.on_error,
+        max_bad_fraction=settings.max_bad_fraction,
+        num_workers=settings.num_workers,
+        max_pixels=settings.max_pixels,
+        faults_path=faults_path,
+    )
+
+
+def _both_ways(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
+    """The pair, then the pair reversed, along a new first axis."""
+    forward = _cut(example, config, severity=0.0)
+    return tf.nest.map_structure(lambda *values: tf.stack(values), forward, reversed_pair(forward))
+
+
+def _changed(example: dict[str, Any], *, config: Config, phases: _Phases) -> dict[str, Any]:
+    done = example["position"] - phases.first_changed
+    return _cut(example, config, severity_at(done, phases.ramp))
+
+
+def _cut(example: dict[str, Any], config: Config, severity: float | tf.Tensor) -> dict[str, Any]:
+    pair = {**example, "frames": tf.cast(example["frames"], tf.float32)}
+    settings = config.data
+    return augmented(
+        pair, config.training.seed, example["position"], severity, settings.augmentation, settings.size_px
+    )
+
+
+def _middle(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
+    pair = {**example, "frames": tf.cast(example["frames"], tf.float32)}
+    corner = (tf.shape(pair["flow"])[:2] - tf.constant(config.data.size_px)) // 2
+    return scaled_box(pair, tf.ones(2), tf.maximum(corner, 0), config.data.size_px)
+
+
+def _mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[str, Any]]) -> tf.data.Dataset:
+    # There is no Python control flow in it to be rewritten, which takes half a minute.
+    change = tf.autograph.experimental.do_not_convert(change)
+    return examples.map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _finished(batches: tf.data.Dataset, preprocessor: Preprocess) -> tf.data.Dataset:
+    """Preprocesses in parallel, keeps the order, and reads ahead."""
+
+    def finish(batch: dict[str, Any]) -> tuple:
+        weight = tf.cast(batch["valid"], tf.float32)
+        return preprocessor({"frames": batch["frames"]}, batch["flow"], weight)
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # The preprocessor is a Keras layer: nothing in it needs, or survives, a rewriting of its source.
+    finish = tf.autograph.experimental.do_not_convert(finish)
+    finished = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return finished.with_options(options).prefetch(tf.data.AUTOTUNE)
