@@ -21,6 +21,7 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	$(addprefix weights/test_,export.py files.py fuzzed_files.py haiku_mappings.py published_sizes.py) \
 	weights/test_unsafe_files.py \
 	models/test_perceiver_io_variants.py models/test_perceiver_mistakes.py \
+	applications/optical_flow/test_tiles.py \
 	applications/test_demo.py applications/test_convert.py applications/masked_language/test_learning.py \
 	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
 	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \
