@@ -25,6 +25,7 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	$(addprefix applications/test_,cli.py demo.py convert.py) \
 	$(addprefix applications/training/test_,asked_to_stop.py report.py) \
 	$(addprefix applications/masked_language/test_,learning.py masking.py rows.py) \
+	applications/optical_flow/test_tiles.py \
 	test_layering.py test_packaging.py test_public_index.py test_readme.py) \
 	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \
 	$(wildcard $(addprefix tests/applications/text_classification/test_,*_files.py *_text.py scores.py)))

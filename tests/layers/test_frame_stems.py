@@ -68,6 +68,7 @@ def test_one_size_after_another_makes_the_elements_of_each(kind):
     step = {"neighbourhood": 1, "conv": 4}[kind]
     stream = streams.Video(2, 8, 12, patch=(2, step, step))
     adapter = layers.InputAdapter(stream, stem=stem, positions=layers.FourierPositions(None, 2, (8, 12)))
+    adapter.build((None, 2, 8, 12, 3))
     assert adapter.compute_output_spec(keras.KerasTensor((None, 2, None, None, 3))).shape == (None, None, 15)
     for size in ((8, 12), (5, 7)):
         grid = tuple(-(-side // step) for side in size)

@@ -114,7 +114,8 @@ def test_half_precision_is_near_and_keeps_float32_weights(name):
     flow, expected = half({"frames": frames()})["flow"], flow_of(full, frames())
     assert keras.backend.standardize_dtype(flow.dtype) == "bfloat16"
     assert {keras.backend.standardize_dtype(weight.dtype) for weight in half.weights} == {"float32"}
-    np.testing.assert_allclose(array(flow), expected, atol=0.05 * np.abs(expected).max())
+    # Twice the steps that a single layer may be off.
+    np.testing.assert_allclose(array(flow), expected, atol=16 * 2.0**-7 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", ["optical_flow_separate", "optical_flow_conv"])

@@ -43,11 +43,15 @@ MODELS = {
 }
 # What we import and do not export.
 IMPORTED = {
-    "optical_flow": ("PerceiverForOpticalFlow", {**_ENCODER, "d_model": 322, "train_size": [7, 11]}),
+    "optical_flow": (
+        "PerceiverForOpticalFlow",
+        {**_ENCODER, "num_cross_attention_heads": 1, "d_model": 322, "train_size": [7, 11]},
+    ),
     "autoencoder": (
         "PerceiverForMultimodalAutoencoding",
         {
             **_ENCODER,
+            "num_cross_attention_heads": 1,
             "num_labels": 7,
             "num_frames": 2,
             "audio_samples_per_frame": 48,

@@ -1,4 +1,4 @@
-"""Optical flow and autoencoding against transformers: their weights in three kinds of files, their numbers."""
+"""Optical flow and autoencoding against transformers: their weights in three kinds of files."""
 
 import functools
 
@@ -145,7 +145,7 @@ def test_their_answers_of_the_autoencoder(kind, loaded):
 
 
 def test_everything_is_decoded_after_one_encoding_where_transformers_crashes(loaded):
-    """Theirs takes the grid of queries from the channels, and must be asked chunk by chunk, from the start."""
+    """Theirs takes the grid of queries from the channels: it is asked chunk by chunk, each from the start."""
     import torch
 
     model, given = loaded("autoencoder", "safetensors"), clips()

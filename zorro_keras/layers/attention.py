@@ -228,16 +228,22 @@ class Attention(keras.layers.Layer):
 
     def read(self, query, key, value, plan=None, attention_mask=None, training=None):
         """Returns what the queries `(B, T, D)` make of given keys and values, `(B, T, output_dim)`."""
-        query = self._split_heads(self.query_dense(query))
+        query = self.queries(query)
         dropout = self.dropout if training else None
         if plan is None:
             context = attend(query, key, value, attention_mask, dropout, self.key_chunk)
         else:
             context = attend_along(plan, query, key, value, attention_mask, dropout, self.key_chunk)
-        context = ops.reshape(
-            context, (-1, ops.shape(context)[1], self.num_heads * context.shape[-1])
-        )  # B T NE
-        return self.output_dense(context)
+        return self.output(context)
+
+    def queries(self, query):
+        """Returns the queries `(B, T, N, H)` of `(B, T, D)`."""
+        return self._split_heads(self.query_dense(query))
+
+    def output(self, context):
+        """Returns the result `(B, T, output_dim)` of what the heads read, `(B, T, N, E)`."""
+        length, channels = ops.shape(context)[1], self.num_heads * context.shape[-1]
+        return self.output_dense(ops.reshape(context, (-1, length, channels)))
 
     def _dense(self, units, name, input_shape):
         dense = keras.layers.Dense(

@@ -3,6 +3,8 @@
 import keras
 
 from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.chunked_reading import read_in_chunks
+from zorro_keras.layers.kernels import recomputes_in_loops
 from zorro_keras.layers.mlp import MLP
 
 
@@ -20,7 +22,8 @@ class CrossAttentionBlock(keras.layers.Layer):
         epsilon: float, added to the variance in the norms.
         kernel_initializer: initializer of the kernels of attention and MLP.
         dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
-        key_chunk: int, keys that are read at a time, see `Attention`; `None` for all.
+        key_chunk: int, keys that are read at a time, see `Attention`; `None` for all. Without a plan, and but
+            for training on TensorFlow, the context's norm, keys and values are made chunk by chunk as well.
         remat: bool, whether training recomputes the attention and the MLP in the backward pass.
         seed: int, seed of the dropouts.
 
@@ -97,6 +100,9 @@ class CrossAttentionBlock(keras.layers.Layer):
 
     def call(self, query, context=None, plan=None, attention_mask=None, training=None):
         def read(query, context):
+            if self._reads_in_chunks(context, plan, training):
+                query = self.query_norm(query)
+                return read_in_chunks(self.attention, self.context_norm, query, context, attention_mask)
             normed = self.query_norm(query), self.context_norm(context)
             return self.attention(*normed, plan=plan, attention_mask=attention_mask)
 
@@ -108,6 +114,11 @@ class CrossAttentionBlock(keras.layers.Layer):
         result = self._drop(read(query, query if context is None else context), 0, training)
         query = query + result if self.query_residual else result
         return query if self.mlp is None else query + self._drop(think(query), 1, training)
+
+    def _reads_in_chunks(self, context, plan, training):
+        length, chunk = context.shape[1], self.attention.key_chunk
+        longer = chunk is not None and (not isinstance(length, int) or length > chunk)
+        return longer and plan is None and (recomputes_in_loops() or not training)
 
     def _per_head(self, dim, argument):
         if dim % self.num_heads:

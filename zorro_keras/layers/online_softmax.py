@@ -4,8 +4,6 @@ The online softmax of arXiv 1805.02867, used for attention in arXiv 2112.05682: 
 peak is scaled to the new one.
 """
 
-import functools
-
 import keras
 from keras import ops
 
@@ -56,28 +54,40 @@ def weigh_in_chunks(query, key, value, mask=None, dropout=None, chunk=1024):
 
 
 def weigh_in_scan(query, key, value, mask=None, dropout=None, chunk=1024):
-    """Returns context and total as `weigh_in_chunks` does, by a program as long for many chunks as for few.
+    """Returns context and total as `weigh_in_chunks` does, by a program that chunks do not make longer."""
+    sources = ((key, 3), (value, 2))
+    return fold_in_scan(query, sources, _as_they_are, value.shape[-1], mask, dropout, chunk)
 
-    The keys are laid out chunk by chunk, the last one filled up with zeros that are never read.
+
+def fold_in_scan(query, sources, make, width, mask=None, dropout=None, chunk=1024):
+    """Returns context and total as `weigh_in_chunks` does, of keys and values that are made chunk by chunk.
+
+    Args:
+        query: float tensor `(B, N, T, H)`, scaled.
+        sources: tuple of pairs of a tensor with a batch axis in front and its axis of length S. They are laid
+            out chunk by chunk, the last chunk filled up with zeros that are never read.
+        make: function of one chunk of each source that returns the keys `(B, N, H, chunk)` and the values
+            `(B, N, chunk, width)`. The backward pass runs it again.
+        width: int, channels of the values.
+        mask, dropout, chunk: as for `weigh_in_chunks`.
     """
-    size, (batch, heads, rows) = key.shape[3], ops.shape(query)[:3]
+    size, (batch, heads, rows) = sources[0][0].shape[sources[0][1]], ops.shape(query)[:3]
     count = -(-size // chunk)
     if mask is None or mask.shape[3] == 1:
         real = ops.ones((1, 1, 1, size), "bool")
         mask = real if mask is None else ops.logical_and(real, mask)
 
     def in_chunks(x, axis):
-        filling = [(0, count * chunk - size if place == axis else 0) for place in range(4)]
+        filling = [(0, count * chunk - size if place == axis else 0) for place in range(len(x.shape))]
         shape = (*ops.shape(x)[:axis], count, chunk, *ops.shape(x)[axis + 1 :])
         return ops.moveaxis(ops.reshape(ops.pad(x, filling), shape), axis, 0)
 
-    def add(sums, part):
-        return _merged(sums, _weigh_part(query, *part, dropout)), None
+    def add(sums, parts):
+        *made_of, seen = parts
+        return _merged(sums, _weigh_made(query, made_of, make, seen, dropout)), ops.zeros(())
 
-    nothing = _no_sums(batch, heads, rows, value.shape[-1])
-    (context, total, _), _ = ops.scan(
-        add, nothing, (in_chunks(key, 3), in_chunks(value, 2), in_chunks(mask, 3))
-    )
+    parts = tuple(in_chunks(x, axis) for x, axis in (*sources, (mask, 3)))
+    (context, total, _), _ = ops.scan(add, _no_sums(batch, heads, rows, width), parts)
     return context, total
 
 
@@ -86,15 +96,29 @@ def weigh_in_loop(query, key, value, mask=None, dropout=None, chunk=1024):
 
     That is so on TensorFlow, for a length that differs from call to call.
     """
-    batch, heads, width, size = ops.shape(key)
-    rows, value_width = ops.shape(query)[2], value.shape[-1]
+    sources = ((key, 3), (value, 2))
+    return fold_in_loop(query, sources, _as_they_are, value.shape[-1], mask, dropout, chunk)
+
+
+def fold_in_loop(query, sources, make, width, mask=None, dropout=None, chunk=1024, recompute=True):
+    """Returns context and total as `fold_in_scan` does, of a length that only running may tell.
+
+    Without `recompute` the backward pass keeps what `make` makes: TensorFlow cannot run it again in a loop
+    where it reads variables.
+    """
+    (batch, heads, rows), (first, axis) = ops.shape(query)[:3], sources[0]
+    size = ops.shape(first)[axis]
     count = (size + chunk - 1) // chunk
-    # All chunks are of one size, as XLA needs: the last one reaches into zeros that the mask hides.
-    key = ops.concatenate([key, ops.zeros((batch, heads, width, chunk), key.dtype)], axis=3)
-    value = ops.concatenate([value, ops.zeros((batch, heads, chunk, value_width), value.dtype)], axis=2)
+
+    def longer(x, axis):
+        # All chunks are of one size, as XLA needs: the last one reaches into zeros that the mask hides.
+        shape = list(ops.shape(x))
+        shape[axis] = chunk
+        return ops.concatenate([x, ops.zeros(shape, x.dtype)], axis=axis)
+
+    sources = [(longer(x, axis), axis) for x, axis in sources]
     if mask is not None and mask.shape[3] != 1:
-        hidden = ops.zeros((*ops.shape(mask)[:3], chunk), "bool")
-        mask = ops.concatenate([mask, hidden], axis=3)
+        mask = longer(mask, 3)
 
     def add(place, *sums):
         low = place * chunk
@@ -102,14 +126,18 @@ def weigh_in_loop(query, key, value, mask=None, dropout=None, chunk=1024):
         if mask is not None:
             seen = mask if mask.shape[3] == 1 else _chunk_of(mask, low, chunk, axis=3)
             real = ops.logical_and(real, seen)
-        keys, values = _chunk_of(key, low, chunk, axis=3), _chunk_of(value, low, chunk, axis=2)
-        return (place + 1, *_merged(sums, _weigh_part(query, keys, values, real, dropout)))
+        made_of = [_chunk_of(x, low, chunk, axis) for x, axis in sources]
+        return (place + 1, *_merged(sums, _weigh_made(query, made_of, make, real, dropout, recompute)))
 
-    nothing = _no_sums(batch, heads, rows, value_width)
+    nothing = _no_sums(batch, heads, rows, width)
     _, context, total, _ = ops.while_loop(
         lambda place, *_: place < count, add, (0, *nothing), maximum_iterations=count
     )
     return context, total
+
+
+def _as_they_are(key, value):
+    return key, value
 
 
 def _chunk_of(x, low, chunk, axis):
@@ -119,8 +147,15 @@ def _chunk_of(x, low, chunk, axis):
 
 
 def _weigh_part(query, key, value, mask, dropout):
-    weigh_these = functools.partial(weigh, mask=mask, dropout=dropout)
-    return (weigh_these if dropout is not None else keras.remat(weigh_these))(query, key, value)
+    return _weigh_made(query, (key, value), _as_they_are, mask, dropout)
+
+
+def _weigh_made(query, made_of, make, mask, dropout, recompute=True):
+    def weigh_these(query, *made_of):
+        return weigh(query, *make(*made_of), mask=mask, dropout=dropout)
+
+    recompute = recompute and dropout is None  # drawn again, a dropout would be another
+    return (keras.remat(weigh_these) if recompute else weigh_these)(query, *made_of)
 
 
 def _no_sums(batch, heads, rows, width):

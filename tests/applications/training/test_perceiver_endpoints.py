@@ -100,6 +100,20 @@ def test_a_native_export_from_jax_has_programs_for_every_platform(served_picture
     assert calls and all(set(node.attr["platforms"].list.s) == {b"CPU", b"CUDA", b"TPU"} for node in calls)
 
 
+def test_optical_flow_is_served_from_the_frames(tmp_path):
+    model = PerceiverIOBackbone.from_variant(
+        "optical_flow", size_px=(5, 7), embed_dim=5, num_bands=3, **SIZES
+    )
+    model.decoder.output_dense.kernel.assign(np.random.default_rng(1).normal(size=(5 + 14, 2)))
+    inputs = {"frames": np.random.default_rng(0).uniform(-1, 1, (3, 2, 5, 7, 3)).astype("float32")}
+    expected = model.predict_on_batch(inputs)["flow"]
+    _, loaded = served(export_backbone, model, tmp_path)
+    assert np.abs(expected).max() > 0.001
+    assert_same(loaded.serve(inputs)["flow"], expected, 1e-6)
+    latents = loaded.encode(inputs)["latents"]
+    assert_same(loaded.decode({"latents": latents, **inputs})["flow"], expected, 1e-6)
+
+
 @pytest.mark.parametrize("length", [5, 7, LENGTH])
 def test_latents_that_are_kept_answer_as_the_model_does(backbone, exported, bound, length):
     inputs, (_, loaded) = texts(length), exported
