@@ -21,13 +21,12 @@ from rich.table import Table
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.pipelines.generated_clips import CEILINGS, ClipPlan, generate_clips
 from zorro_keras.applications.pipelines.media import decode_window, probe
+from zorro_keras.applications.pipelines.packed_clips import PACKING
 from zorro_keras.applications.pipelines.prepare import prepare
 
 TASK = "audio_visual_classification"
 # What a trained run must reach on the test split, by what it is given.
 FLOORS = {"audio": 0.72, "video": 0.70, "audio+video": 0.88}
-# The clips are small and the tiny model sees six frames a second: more would only be decoded for nothing.
-PACKING = {"frame_rate_hz": 12.5, "shorter_side_px": 48}
 _PACKAGES = ("zorro-keras", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy", "av")
 
 

@@ -21,7 +21,16 @@ from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.mixing import mixup
 from zorro_keras.applications.pipelines.order import Draw, draw_seed, evaluation_order, training_order
+from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
 from zorro_keras.applications.pipelines.presence import drop_modality, zero_absent
+
+# Of the clips that the task makes for itself: those of `zorro-keras demo`.
+DEFAULT_COUNTS = {"count": 960, "test_count": 320}
+
+
+def default_data(out: str | Path) -> Path:
+    """Generates the clips that `tiny` and `perceiver_tiny` are made for, and packs them into shards."""
+    return pack_generated_clips(out, **DEFAULT_COUNTS)
 
 
 def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | None = None) -> ClipData:

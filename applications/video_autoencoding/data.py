@@ -18,9 +18,8 @@ from zorro_keras.applications.pipelines.batches import evaluation_batches, finis
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_clip_data
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.pipelines.generated_clips import generate_clips
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
-from zorro_keras.applications.pipelines.prepare import prepare
+from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
 from zorro_keras.applications.pipelines.presence import zero_absent
 from zorro_keras.applications.video_autoencoding.config import TINY, Config
 from zorro_keras.applications.video_autoencoding.points import random_points
@@ -34,18 +33,9 @@ DEFAULT_COUNTS = {"count": 480, "test_count": 96}
 
 def default_data(out: str | Path) -> Path:
     """Generates the clips that `tiny` is made for, beside `out` in `clips/`, and packs them into shards."""
-    out, clip = Path(out), TINY.data.geometry
-    clips = out.with_name("clips")
-    generate_clips(str(clips), **DEFAULT_COUNTS)
-    prepare(
-        clips / "clips.csv",
-        out,
-        sample_rate_hz=clip.sample_rate_hz,
-        frame_rate_hz=12.5,
-        shorter_side_px=clip.height_px,
-        on_error="raise",
-    )
-    return out
+    clip = TINY.data.geometry
+    packing = {"sample_rate_hz": clip.sample_rate_hz, "shorter_side_px": clip.height_px}
+    return pack_generated_clips(out, **DEFAULT_COUNTS, **packing)
 
 
 def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | None = None) -> ClipData:
