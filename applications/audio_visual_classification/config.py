@@ -135,8 +135,8 @@ AUDIOSET = Config(
 # The generated clips, by a Perceiver IO, on two CPU cores.
 #   zorro-keras train audio_visual_classification --config perceiver_tiny --data DATA --out RUN
 # Source: ours. The clips and their changes are those of `tiny`. 64 elements of sound (4 frames of 64 bins
-# each) and 128 of video, 487 channels wide, as published. Each stream is taken away in a fifth of the clips: one
-# question is asked of all there is, so only that teaches what to answer to a lone stream.
+# each) and 128 of video, 487 channels wide, as published. Each stream is taken away in a fifth of the clips:
+# one question is asked of all there is, so only that teaches what to answer to a lone stream.
 # Measured on JAX (320 held-out clips, one seed): sound alone 77.8, pictures alone 71.9, both 92.2 % right;
 # 78.1, 78.1 and 94.5 are possible. 609 seconds of CPU, in half an hour of a busy machine.
 PERCEIVER_TINY = Config(
