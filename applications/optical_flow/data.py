@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from zorro_keras.applications.optical_flow.config import Config
+from zorro_keras.applications.optical_flow.curriculum import Phases
 from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.batches import evaluation_batches, training_batches
 from zorro_keras.applications.pipelines.flow_augment import augmented, severity_at
@@ -24,7 +25,6 @@ from zorro_keras.applications.pipelines.flow_sources import FlowSource, read_flo
 from zorro_keras.applications.pipelines.flow_warp import reversed_pair, scaled_box
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
-from zorro_keras.applications.training.fit import steps_per_epoch
 
 Preprocess = Callable[..., tuple]
 
@@ -115,7 +115,7 @@ def training_dataset(
     entries = data.source.split("train")
     if start_step < 0:
         raise ValueError(f"`start_step` must not be negative. Received: start_step={start_step}")
-    batch_size, phases = config.training.batch_size, _Phases.of(config, data.num_train)
+    batch_size, phases = config.training.batch_size, Phases.of(config, data.num_train)
 
     def pairs_from(position: int) -> tf.data.Dataset:
         order = partial(training_order, len(entries), config.training.seed)
@@ -173,29 +173,6 @@ def evaluation_dataset(
     return _finished(batches, preprocessor), [entry.id for entry in entries]
 
 
-@dataclass(frozen=True)
-class _Phases:
-    """When training changes pairs, in steps and positions.
-
-    Attributes:
-        plain_steps: int. Steps of pairs as they are, forward and reversed.
-        first_changed: int. Position of the first pair after those.
-        ramp: int. Positions over which changes grow.
-    """
-
-    plain_steps: int
-    first_changed: int
-    ramp: int
-
-    @classmethod
-    def of(cls, config: Config, num_train: int) -> _Phases:
-        training, curriculum = config.training, config.data.augmentation
-        steps = steps_per_epoch(training, num_train) * training.epochs
-        plain = round(curriculum.plain_fraction * steps)
-        ramp = round(curriculum.ramp_fraction * steps) * training.batch_size
-        return cls(plain, plain * training.batch_size // 2, ramp)
-
-
 def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
     return evaluation_order(num_examples, start_position=start_position)
 
@@ -218,7 +195,7 @@ def _both_ways(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
     return tf.nest.map_structure(lambda *values: tf.stack(values), forward, reversed_pair(forward))
 
 
-def _changed(example: dict[str, Any], *, config: Config, phases: _Phases) -> dict[str, Any]:
+def _changed(example: dict[str, Any], *, config: Config, phases: Phases) -> dict[str, Any]:
     done = example["position"] - phases.first_changed
     return _cut(example, config, severity_at(done, phases.ramp))
 

@@ -11,6 +11,7 @@ from zorro_keras.applications.optical_flow.memory import Chunks, chunks_within
 from zorro_keras.applications.optical_flow.tiles import Grid, batches_of, blend, tile_places
 from zorro_keras.models import PerceiverIOBackbone
 
+OVERLAP_PX = 20
 FLOW_SCALE = 20.0  # pixels to one unit of the published models' answers
 
 
@@ -27,7 +28,8 @@ class TiledFlow:
         model: `PerceiverIOBackbone` with the input `frames` and the output `flow`, or a task on one.
         tile_px: two ints. Rows and columns of a tile; `None` for those of the model's frames, on which it was
             trained.
-        overlap_px: int. Pixels that neighbouring tiles share at least.
+        overlap_px: int. Pixels that neighbouring tiles share at least; `None` for 20, as published, or half
+            of a side shorter than 40 px.
         grid: "even" or "released", see `tile_starts`.
         tiles_per_batch: int. Tiles that are answered at a time; `None` for 1, or for what `max_megabytes`
             allows, up to 8.
@@ -57,7 +59,7 @@ class TiledFlow:
         self,
         model: keras.Model,
         tile_px: tuple[int, int] | None = None,
-        overlap_px: int = 20,
+        overlap_px: int | None = None,
         grid: Grid = "even",
         tiles_per_batch: int | None = None,
         max_megabytes: float | None = None,
@@ -65,12 +67,12 @@ class TiledFlow:
     ) -> None:
         self.backbone: PerceiverIOBackbone = getattr(model, "backbone", model)
         self.tile_px = tuple(tile_px or self.backbone.streams["frames"].shape[1:3])
-        self.overlap_px = overlap_px
+        self.overlap_px = min(OVERLAP_PX, min(self.tile_px) // 2) if overlap_px is None else overlap_px
         self.grid = grid
         self.tiles_per_batch = tiles_per_batch or 1
         self.chunks: Chunks | None = None
         self.flow_scale = getattr(model, "flow_scale", FLOW_SCALE) if flow_scale is None else flow_scale
-        tile_places(self.tile_px, self.tile_px, overlap_px, grid)  # refuses what can never be
+        tile_places(self.tile_px, self.tile_px, self.overlap_px, grid)  # refuses what can never be
         if max_megabytes is not None:
             self.chunks = chunks_within(max_megabytes, self.backbone, self.tile_px, tiles_per_batch)
             self.tiles_per_batch = self.chunks.tiles

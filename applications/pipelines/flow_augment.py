@@ -68,19 +68,26 @@ def augmented(
     pair = mirrored(
         pair, chance[0] < severity * ranges.mirror_x_rate, chance[1] < severity * ranges.mirror_y_rate
     )
-    frames = recoloured(
-        pair["frames"],
-        draw_seed(seed, position, FlowDraw.COLOUR),
-        brightness=severity * ranges.brightness,
-        contrast=severity * ranges.contrast,
-        saturation=severity * ranges.saturation,
-        hue=severity * ranges.hue,
-        asymmetric_rate=ranges.asymmetric_rate,
-    )
-    frames = tf.where(severity > 0, frames, pair["frames"])  # colours that are not changed are not rounded
-    erase_seed = draw_seed(seed, position, FlowDraw.ERASE)
-    frames = erased(frames, erase_seed, rate=severity * ranges.erase_rate, sides=ranges.erase_sides)
-    return {**pair, "frames": frames}
+    return {**pair, "frames": _seen_otherwise(pair["frames"], seed, position, severity, ranges)}
+
+
+def _seen_otherwise(
+    frames: tf.Tensor, seed: int, position: tf.Tensor, severity: tf.Tensor, ranges: FlowRanges
+) -> tf.Tensor:
+    """Frames in other colours, with things in the way; what has no range costs nothing."""
+    colours = {name: getattr(ranges, name) for name in ("brightness", "contrast", "saturation", "hue")}
+    if any(colours.values()):
+        changed = recoloured(
+            frames,
+            draw_seed(seed, position, FlowDraw.COLOUR),
+            asymmetric_rate=ranges.asymmetric_rate,
+            **{name: severity * value for name, value in colours.items()},
+        )
+        frames = tf.where(severity > 0, changed, frames)  # colours that are not changed are not rounded
+    if ranges.erase_rate:
+        erase_seed = draw_seed(seed, position, FlowDraw.ERASE)
+        frames = erased(frames, erase_seed, rate=severity * ranges.erase_rate, sides=ranges.erase_sides)
+    return frames
 
 
 def _scale(seed: tf.Tensor, severity: tf.Tensor, ranges: FlowRanges) -> tf.Tensor:

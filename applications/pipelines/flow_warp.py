@@ -32,7 +32,7 @@ def scaled_box(pair: Pair, scale_yx: tf.Tensor, corner_yx: tf.Tensor, size_yx: t
         for axis in range(2)
     ]
     taps = [_taps(place, size_in[axis]) for axis, place in enumerate(places)]
-    frames = tf.map_fn(lambda frame: _between(frame, taps), pair["frames"])
+    frames = _between(pair["frames"], taps, rows_axis=1)
     known = tf.cast(pair["valid"], tf.float32)[..., None]
     weight = _between(known, taps)
     # Known flow may be anything that a file holds; what is not known weighs nothing.
@@ -111,11 +111,12 @@ def _taps(places: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.
     return tf.clip_by_value(first, 0, size - 1), tf.clip_by_value(first + 1, 0, size - 1), places - low
 
 
-def _between(picture: tf.Tensor, taps: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]) -> tf.Tensor:
-    """A picture `(Y, X, C)` between its samples: rows, then columns."""
-    for axis, (first, second, share) in enumerate(taps):
-        share = share[:, None, None] if axis == 0 else share[None, :, None]
-        picture = (1.0 - share) * tf.gather(picture, first, axis=axis) + share * tf.gather(
-            picture, second, axis=axis
-        )
+def _between(
+    picture: tf.Tensor, taps: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]], rows_axis: int = 0
+) -> tf.Tensor:
+    """A picture `(..., Y, X, C)` between its samples: rows, then columns."""
+    for axis, (first, second, share) in enumerate(taps, start=rows_axis):
+        share = share[:, None, None] if axis == rows_axis else share[:, None]
+        before, after = (tf.gather(picture, index, axis=axis) for index in (first, second))
+        picture = (1.0 - share) * before + share * after
     return picture

@@ -42,8 +42,8 @@ def batches(folder, settings, count, start_step=0, **options):
 
 
 def test_a_restart_gives_byte_for_byte_what_follows(folder):
-    whole = batches(folder, config(), 7)
-    for start in (1, 2, 3, 5):  # within the plain phase, at its end, and after it
+    whole = batches(folder, config(), 6)
+    for start in (2, 4):  # within the plain phase, and after it
         found = batches(folder, config(), 2, start)
         for one, other in zip(found, whole[start : start + 2], strict=True):
             tf.nest.map_structure(np.testing.assert_array_equal, one, other)
@@ -78,7 +78,8 @@ def test_every_pair_is_seen_once_in_a_pass(folder):
     own = (made.HEIGHT, made.WIDTH)
     known = {made.flow(number).flow.tobytes(): number for number in range(10)}
     settings = config(dataclasses.replace(NOTHING, plain_fraction=0.0), batch_size=5, size_px=own)
-    found = [known[np.float32(20 * flow).tobytes()] for _, y, _ in batches(folder, settings, 4) for flow in y]
+    seen = np.concatenate([20 * y for _, y, _ in batches(folder, settings, 4)])
+    found = [known[np.float32(np.round(64 * flow) / 64).tobytes()] for flow in seen]
     assert sorted(found[:10]) == sorted(found[10:]) == list(range(10)) and found[:10] != found[10:]
 
 
