@@ -14,7 +14,9 @@ import pytest
 
 from zorro_keras.applications import cli
 from zorro_keras.applications.image_classification import data as image_data
+from zorro_keras.applications.pipelines.battle_generated import generate_battles
 from zorro_keras.applications.pipelines.image_generated import generate_images
+from zorro_keras.applications.starcraft_units import data as unit_data
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config
 
@@ -122,6 +124,7 @@ _LITTLE_MODEL = ("model.num_layers=1", "model.num_latents=4", "model.latent_dim=
 LIGHTER_BY_TASK = {
     "image_classification": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16", "model.num_repeats=1"),
     "masked_language": (*_FEW_STEPS, *_LITTLE_MODEL),
+    "starcraft_units": (*_FEW_STEPS, "model.num_layers=1"),
     "text_classification": (*_FEW_STEPS, *_LITTLE_MODEL),
 }
 
@@ -137,6 +140,8 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     monkeypatch.chdir(tmp_path)
     few = functools.partial(generate_images, count=40, test_count=10)
     monkeypatch.setattr(image_data, "generate_images", few)
+    few = functools.partial(generate_battles, count=40, test_count=10)
+    monkeypatch.setattr(unit_data, "generate_battles", few)
     rows = [f"text number {number},{'even' if number % 2 == 0 else 'odd'}" for number in range(40)]
     (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "questions.txt").write_text("Two dogs[MASK*5] in the yard.\n")

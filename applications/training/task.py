@@ -19,6 +19,7 @@ TASKS = (
     "audio_visual_classification",
     "image_classification",
     "masked_language",
+    "starcraft_units",
     "text_classification",
 )
 

@@ -25,6 +25,7 @@ PUBLISHED_PARAMETERS = {  # DeepMind's Haiku modules, counted
     # Ours, counted: the paper says 212M for both.
     "image_fourier_large": 213_082_618,
     "image_conv_large": 212_375_930,
+    "starcraft_units": 11_227_904,  # ours, counted: no number is published for the encoder alone
 }
 _WIDTHS = {
     "self_query_key_dim": 512, "self_value_dim": 512, "self_mlp_dim": 512, "cross_mlp_dim": 512,

@@ -188,7 +188,8 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             rows: dict of output to int tensor `(R,)`: flat indices of the queries to ask; `None` for all.
             queries: dict of output to float tensor `(B, O, E)`, to ask these instead of the output's own; see
                 `FourierPositions.at` for positions of one's own.
-            query_mask: dict of output to bool tensor `(B, O)`, False = reads nothing.
+            query_mask: dict of output to bool tensor `(B, O)`, False = reads nothing. By default elements of
+                `inputs` that are hidden there ask for nothing.
             inputs: dict as for a call, where an output is asked by the elements of an input.
             training: bool, whether dropouts act.
 
@@ -207,7 +208,9 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         sources = {self.output_adapters[name].queries for name in own if self._asked_by_input(name)}
         elements = {}
         if sources and inputs is not None:
-            elements = self.parts.elements(self._parse(inputs), training)
+            given = self._parse(inputs)
+            elements = self.parts.elements(given, training)
+            query_mask = {**self.parts.query_mask(own, given, rows), **(query_mask or {})}
         if missing := sorted(sources - set(elements)):
             raise ValueError(f"`inputs` must hold {missing}, whose elements ask for outputs.")
         queries |= self.parts.queries(own, latents, elements, rows)

@@ -48,7 +48,8 @@ class PerceiverParts:
             for name, adapter in self.output_adapters.items()
             if not isinstance(adapter.queries, str) or adapter.queries in elements
         ]
-        return self.decode(latents, self.queries(outputs, latents, elements), training=training)
+        queries, query_mask = self.queries(outputs, latents, elements), self.query_mask(outputs, given)
+        return self.decode(latents, queries, query_mask, training)
 
     def elements(self, given: StreamInputs, training=None) -> dict:
         """Returns the elements `(B, M, C)` of each input, positions included."""
@@ -94,6 +95,21 @@ class PerceiverParts:
             else:
                 queries[name] = elements[source]
         return queries
+
+    def query_mask(self, outputs, given: StreamInputs, rows: dict | None = None) -> dict:
+        """Returns which queries read, bool `(B, O)` or `(B, 1)`, of outputs that elements of an input ask.
+
+        An element that is not real asks for nothing, as it is not read; inputs without any are left out.
+        """
+        rows, masks = rows or {}, {}
+        for name in outputs:
+            source = self.output_adapters[name].queries
+            keep = given.keep(source) if isinstance(source, str) else None
+            if keep is not None:
+                masks[name] = (
+                    ops.take(keep, rows[name], axis=1) if name in rows and keep.shape[1] != 1 else keep
+                )
+        return masks
 
     def decode(self, latents, queries: dict, query_mask: dict | None = None, training=None) -> dict:
         """Returns the outputs that the given queries ask for."""

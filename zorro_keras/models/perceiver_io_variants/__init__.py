@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.models.perceiver_io_variants import image
 from zorro_keras.models.perceiver_io_variants.language import LANGUAGE, language
+from zorro_keras.models.perceiver_io_variants.starcraft import STARCRAFT_UNITS, starcraft_units
 from zorro_keras.models.unknown_names import check_names
 
 ACTIVATIONS = {"deepmind": gelu_tanh, "hugging_face": "gelu"}
@@ -21,6 +22,7 @@ VARIANTS = {
     "image_conv": (image.image_conv, image.CONV),
     "image_fourier_large": (image.image_fourier, {**image.FOURIER, "embed_dim": 256, **image.CONFIG_B}),
     "image_conv_large": (image.image_conv, {**image.CONV, **image.CONFIG_B}),
+    "starcraft_units": (starcraft_units, STARCRAFT_UNITS),
 }
 
 
