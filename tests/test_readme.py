@@ -16,9 +16,11 @@ import pytest
 from zorro_keras.applications import cli
 from zorro_keras.applications.image_classification import data as image_data
 from zorro_keras.applications.optical_flow import data as flow_data
+from zorro_keras.applications.pipelines.battle_generated import generate_battles
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
 from zorro_keras.applications.pipelines.flow_generated import generate_flow
 from zorro_keras.applications.pipelines.image_generated import generate_images
+from zorro_keras.applications.starcraft_units import data as unit_data
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config
 from zorro_keras.applications.video_autoencoding import data as clip_data
@@ -128,6 +130,7 @@ LIGHTER_BY_TASK = {
     "image_classification": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16", "model.num_repeats=1"),
     "masked_language": (*_FEW_STEPS, *_LITTLE_MODEL),
     "optical_flow": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16,20"),
+    "starcraft_units": (*_FEW_STEPS, "model.num_layers=1"),
     "text_classification": (*_FEW_STEPS, *_LITTLE_MODEL),
     "video_autoencoding": (*_FEW_STEPS, *_LITTLE_MODEL),
 }
@@ -148,6 +151,8 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     few = functools.partial(generate_flow, count=8, test_count=2, size_px=(16, 20))
     monkeypatch.setattr(flow_data, "generate_flow", few)
     encode_mp4(str(tmp_path / "clip.mp4"), np.zeros((3, 22, 26, 3), np.uint8), 10, None, None)
+    few = functools.partial(generate_battles, count=40, test_count=10)
+    monkeypatch.setattr(unit_data, "generate_battles", few)
     rows = [f"text number {number},{'even' if number % 2 == 0 else 'odd'}" for number in range(40)]
     (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "questions.txt").write_text("Two dogs[MASK*5] in the yard.\n")

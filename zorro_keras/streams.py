@@ -5,8 +5,19 @@ import math
 
 import keras
 
-__all__ = ["Embeddings", "Image", "Spectrogram", "Stream", "Tokens", "Video", "Waveform"]
+__all__ = [
+    "Embeddings",
+    "Entities",
+    "EntityFeature",
+    "Image",
+    "Spectrogram",
+    "Stream",
+    "Tokens",
+    "Video",
+    "Waveform",
+]
 
+ENTITY_KINDS = ("categorical", "binary", "scaled", "ignored")
 RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask", "positions")
 
 
@@ -181,3 +192,86 @@ class Waveform(Stream):
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.samples,)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class EntityFeature:
+    """One column of a table of entities.
+
+    Args:
+        name: str.
+        kind: "categorical", whole numbers in [0, num_values); "binary", 0 or 1; "scaled", a number that is
+            divided by `scale`; "ignored", a column that no model is shown, such as a tag.
+        num_values: int, K, of a categorical feature; `None` for the others.
+        scale: float > 0, about the largest value of a scaled feature; 1 for the others.
+
+    Raises:
+        ValueError: for an unknown kind, or a number that does not belong to it.
+    """
+
+    name: str
+    kind: str
+    num_values: int | None = None
+    scale: float = 1.0
+
+    def __post_init__(self):
+        if self.kind not in ENTITY_KINDS:
+            raise ValueError(
+                f"`kind` of the feature `{self.name}` must be one of {list(ENTITY_KINDS)}. "
+                f"Received: kind={self.kind!r}"
+            )
+        counted = self.num_values is not None and self.num_values >= 1
+        if counted != (self.kind == "categorical") or (self.num_values is not None and not counted):
+            raise ValueError(
+                f"`num_values` of the feature `{self.name}` must be positive if it is categorical, and None "
+                f"if not. Received: kind={self.kind!r}, num_values={self.num_values}"
+            )
+        if not 0 < self.scale < math.inf or (self.kind != "scaled" and self.scale != 1.0):
+            raise ValueError(
+                f"`scale` of the feature `{self.name}` must be positive if it is scaled, and 1 if not. "
+                f"Received: kind={self.kind!r}, scale={self.scale}"
+            )
+
+    def get_config(self) -> dict:
+        """Returns plain data from which `EntityFeature(**config)` builds an equal feature."""
+        return dataclasses.asdict(self)
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+@dataclasses.dataclass(frozen=True)
+class Entities(Stream):
+    """A table of things `(length, features)`, such as the units of a game: one token an entity.
+
+    Args:
+        length: int, the most entities of an example; where there are fewer, a padding mask says so.
+        features: sequence of `EntityFeature`, or of dicts of their arguments: what each column holds.
+
+    Raises:
+        ValueError: if two features have the same name, or all are ignored.
+    """
+
+    length: int
+    features: tuple[EntityFeature, ...]
+
+    def __post_init__(self):
+        features = tuple(EntityFeature(**f) if isinstance(f, dict) else f for f in self.features)
+        object.__setattr__(self, "features", features)
+        names = [feature.name for feature in features]
+        if len(set(names)) < len(names) or all(feature.kind == "ignored" for feature in features):
+            raise ValueError(
+                "`features` must have names that differ, and one at least that is not ignored. "
+                f"Received: {names}"
+            )
+        self._check()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length, len(self.features))
+
+    @property
+    def patch(self) -> tuple[int]:
+        return (1,)
+
+    def get_config(self) -> dict:
+        return {"length": self.length, "features": [feature.get_config() for feature in self.features]}

@@ -10,7 +10,7 @@ import keras
 from zorro_keras.applications.training.endpoints import Argument, Endpoint, subsets_of, with_probabilities
 from zorro_keras.layers import LearnedArray
 from zorro_keras.models import PerceiverIOBackbone
-from zorro_keras.streams import Tokens
+from zorro_keras.streams import Entities, Tokens
 
 MASK_SUFFIX = "_padding_mask"
 
@@ -23,9 +23,10 @@ def perceiver_endpoints(model: keras.Model) -> list[Endpoint]:
     - `decode` takes `latents`, and returns what `serve` does. `decode_rows` takes `rows` too, int `(R,)`, and
       answers those queries only; it is there where the one output has several learned queries.
 
-    Inputs of ids may have any length up to the model's, and come with `<input>_padding_mask`, bool, True =
-    real. Of several inputs, `serve` and `encode` take all, `serve_a_b` and `encode_a_b` some. Outputs that
-    are asked by the elements of an input need it: `decode` then takes it beside the latents.
+    Inputs of ids and of entities may have any length up to the model's, and come with
+    `<input>_padding_mask`, bool, True = real. Of several inputs, `serve` and `encode` take all, `serve_a_b`
+    and `encode_a_b` some. Outputs that are asked by the elements of an input need it: `decode` then takes it
+    beside the latents.
     """
     backbone = getattr(model, "backbone", model)
     endpoints = []
@@ -37,14 +38,14 @@ def perceiver_endpoints(model: keras.Model) -> list[Endpoint]:
 
 
 def stream_arguments(backbone: PerceiverIOBackbone, names: tuple[str, ...]) -> dict[str, Argument]:
-    """Returns the arguments by which inputs are given: arrays, and of ids their masks."""
+    """Returns the arguments by which inputs are given: arrays, and of ids and entities their masks."""
     arguments = {}
     for name in names:
         stream = backbone.streams[name]
-        if isinstance(stream, Tokens):
-            shape = ("batch", _length(name))
-            arguments[name] = Argument(shape, "int32", stream.vocabulary_size)
-            arguments[name + MASK_SUFFIX] = Argument(shape, "bool")
+        if isinstance(stream, (Tokens, Entities)):
+            shape = ("batch", _length(name), *stream.shape[1:])
+            arguments[name] = Argument(shape, stream.dtype, getattr(stream, "vocabulary_size", None))
+            arguments[name + MASK_SUFFIX] = Argument(shape[:2], "bool")
         else:
             arguments[name] = Argument(("batch", *stream.shape), stream.dtype)
     return arguments
@@ -61,7 +62,7 @@ def nested(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_inputs(model: keras.Model, names: tuple[str, ...], suffix: str) -> list[Endpoint]:
     backbone = getattr(model, "backbone", model)
-    arguments, limits = stream_arguments(backbone, names), _limits(backbone, names)
+    arguments, limits = stream_arguments(backbone, names), length_limits(backbone, names)
 
     def serve(inputs: dict[str, Any]) -> dict[str, Any]:
         return _named(model, model(nested(inputs), training=False))
@@ -89,7 +90,7 @@ def _of_latents(model: keras.Model) -> list[Endpoint]:
         "latents": Argument(("batch", encoder.num_latents, encoder.latent_dim)),
         **stream_arguments(backbone, sources),
     }
-    limits = _limits(backbone, sources)
+    limits = length_limits(backbone, sources)
 
     def decode(inputs: dict[str, Any], rows: dict[str, Any] | None = None) -> dict[str, Any]:
         inputs = dict(inputs)
@@ -133,9 +134,13 @@ def _headed(model: keras.Model, answers: Mapping[str, Any]) -> dict[str, Any]:
     return {name: heads[name](answer[:, 0]) for name, answer in answers.items()}
 
 
-def _limits(backbone: PerceiverIOBackbone, names: tuple[str, ...]) -> dict[str, int]:
+def length_limits(backbone: PerceiverIOBackbone, names: tuple[str, ...]) -> dict[str, int]:
+    """Returns the most elements of each input that may have any length, by the name of its axis."""
     streams = {name: backbone.streams[name] for name in names}
-    return {_length(name): stream.length for name, stream in streams.items() if isinstance(stream, Tokens)}
+    open_streams = {
+        name: stream for name, stream in streams.items() if isinstance(stream, (Tokens, Entities))
+    }
+    return {_length(name): stream.length for name, stream in open_streams.items()}
 
 
 def _length(name: str) -> str:

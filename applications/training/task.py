@@ -20,6 +20,7 @@ TASKS = (
     "image_classification",
     "masked_language",
     "optical_flow",
+    "starcraft_units",
     "text_classification",
     "video_autoencoding",
 )

@@ -41,6 +41,19 @@ CASES = {
         FLOATS,
     ),
     "FrameConvStem": (layers.FrameConvStem, {"embed_dim": 7, "frames": 2}, FRAMES),
+    "EntityFeatures": (
+        layers.EntityFeatures,
+        {
+            "features": [
+                {"name": "kind", "kind": "categorical", "num_values": 3, "scale": 1.0},
+                {"name": "tag", "kind": "ignored", "num_values": None, "scale": 1.0},
+                {"name": "is_near", "kind": "binary", "num_values": None, "scale": 1.0},
+                {"name": "x", "kind": "scaled", "num_values": None, "scale": 4.0},
+            ],
+            "embed_dim": 7,
+        },
+        np.array([[[0, 9, 1, 2.5], [2, 8, 0, 1]], [[1, 7, 1, 4], [1, 6, 1, 3]]], "float32"),
+    ),
     "FourierPositions": (layers.FourierPositions, {"grid": [3, 5], "num_bands": 4}, FLOATS),
     "InputAdapter": (
         layers.InputAdapter,
@@ -60,6 +73,7 @@ CASES = {
         np.random.default_rng(0).uniform(-1, 1, size=(2, 880)).astype("float32"),
     ),
     "MLP": (layers.MLP, {"mlp_dim": 11}, FLOATS),
+    "MaskedMean": (layers.MaskedMean, {}, FLOATS),
     "ModalityJoin": (layers.ModalityJoin, {"min_padding": 3}, {"a": FLOATS, "b": FLOATS[..., :4]}),
     "NeighbourhoodStem": (
         layers.NeighbourhoodStem,
@@ -87,6 +101,7 @@ CASES = {
     ),
     "PictureHead": (layers.PictureHead, {"scale": 0.5}, FLOATS),
     "PixelStem": (layers.PixelStem, {"step": [4, 8], "embed_dim": 7}, IMAGES),
+    "PointerHead": (layers.PointerHead, {"key_dim": 3}, (FLOATS, FLOATS[:, 0])),
     "Readout": (layers.Readout, {"outputs": ["a", "b", "c"], "num_heads": 2, "mlp_dim": 5}, FLOATS),
     "TiedEmbedding": (
         layers.TiedEmbedding,

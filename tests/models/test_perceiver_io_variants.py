@@ -35,6 +35,7 @@ PUBLISHED_PARAMETERS = {  # DeepMind's Haiku modules, counted
     "optical_flow_conv": 41_119_610,
     "optical_flow_conv_separate": 41_783_066,
     "optical_flow_conv_light": 27_971_450,
+    "starcraft_units": 11_227_904,  # ours, counted: no number is published for the encoder alone
 }
 
 

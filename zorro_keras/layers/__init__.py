@@ -4,12 +4,14 @@ from zorro_keras.layers.attention import Attention
 from zorro_keras.layers.conv_stem import ConvStem
 from zorro_keras.layers.convex_upsampling import ConvexUpsampling
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
+from zorro_keras.layers.entity_features import EntityFeatures
 from zorro_keras.layers.fourier_positions import FourierPositions
 from zorro_keras.layers.frame_conv_stem import FrameConvStem
 from zorro_keras.layers.input_adapter import InputAdapter
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.learned_positions import LearnedPositions
 from zorro_keras.layers.log_mel_spectrogram import LogMelSpectrogram
+from zorro_keras.layers.masked_mean import MaskedMean
 from zorro_keras.layers.mlp import MLP
 from zorro_keras.layers.modality_join import ModalityJoin
 from zorro_keras.layers.neighbourhood_stem import NeighbourhoodStem
@@ -20,6 +22,7 @@ from zorro_keras.layers.perceiver_decoder import PerceiverDecoder
 from zorro_keras.layers.perceiver_encoder import PerceiverEncoder
 from zorro_keras.layers.picture_head import PictureHead
 from zorro_keras.layers.pixel_stem import PixelStem
+from zorro_keras.layers.pointer_head import PointerHead
 from zorro_keras.layers.readout import Readout
 from zorro_keras.layers.tokenizer import Tokenizer
 from zorro_keras.layers.transformer_block import TransformerBlock
@@ -31,12 +34,14 @@ __all__ = [
     "ConvStem",
     "ConvexUpsampling",
     "CrossAttentionBlock",
+    "EntityFeatures",
     "FourierPositions",
     "FrameConvStem",
     "InputAdapter",
     "LearnedArray",
     "LearnedPositions",
     "LogMelSpectrogram",
+    "MaskedMean",
     "ModalityJoin",
     "NeighbourhoodStem",
     "OneHot",
@@ -46,6 +51,7 @@ __all__ = [
     "PerceiverEncoder",
     "PictureHead",
     "PixelStem",
+    "PointerHead",
     "Readout",
     "TiedEmbedding",
     "Tokenizer",

@@ -5,11 +5,12 @@ import math
 import keras
 from keras import ops
 
+from zorro_keras.layers.entity_features import EntityFeatures
 from zorro_keras.layers.fourier_positions import FourierPositions
 from zorro_keras.layers.initializers import fan_in_kernel, learned_array
 from zorro_keras.layers.patch_stem import PatchStem
 from zorro_keras.layers.patches import flatten_grid
-from zorro_keras.streams import Tokens
+from zorro_keras.streams import Entities, Tokens
 
 JOINS = ("concat", "add")
 
@@ -20,8 +21,9 @@ class InputAdapter(keras.layers.Layer):
 
     Args:
         stream: a description from `zorro_keras.streams`.
-        embed_dim: int, channels of the elements of the stream's own stem: a table of embeddings for ids, a
-            `PatchStem` for anything else, where `None` keeps the values of a patch as they are.
+        embed_dim: int, channels of the elements of the stream's own stem: a table of embeddings for ids,
+            `EntityFeatures` for entities, a `PatchStem` for anything else, where `None` keeps the values of a
+            patch as they are.
         stem: layer from `(B, *stream.shape)` to `(B, *grid, C)` instead: `PatchStem`, `PixelStem`,
             `ConvStem`, `OneHot`, or any other, such as `keras.layers.Conv2D`. Its grid must be the stream's,
             up to a row that convolutions without padding lose; `None` for the stream's own.
@@ -60,7 +62,7 @@ class InputAdapter(keras.layers.Layer):
         join="concat",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # `call` casts what may be cast: not ids in float arrays
         if join not in JOINS:
             raise ValueError(f"`join` must be one of {list(JOINS)}. Received: {join!r}")
         if stem is not None and embed_dim is not None:
@@ -80,13 +82,16 @@ class InputAdapter(keras.layers.Layer):
 
     def _stream_stem(self):
         """Returns the stem that suits the stream."""
-        if not isinstance(self.stream, Tokens):
+        if not isinstance(self.stream, (Tokens, Entities)):
             return PatchStem(self.stream.patch, self.embed_dim, dtype=self.dtype_policy, name="stem")
         if self.embed_dim is None or self.embed_dim < 1:
             raise ValueError(
-                "A stream of ids needs a positive `embed_dim`, or `stem=OneHot(...)`. "
-                f"Received: embed_dim={self.embed_dim}"
+                "A stream of ids or entities needs a positive `embed_dim`, or a `stem`, such as "
+                f"`OneHot(...)`. Received: embed_dim={self.embed_dim}"
             )
+        if isinstance(self.stream, Entities):
+            features = self.stream.features
+            return EntityFeatures(features, self.embed_dim, dtype=self.dtype_policy, name="stem")
         return keras.layers.Embedding(
             self.stream.vocabulary_size,
             self.embed_dim,
@@ -158,7 +163,7 @@ class InputAdapter(keras.layers.Layer):
     def call(self, x, keep=None, coordinates=None, training=None):
         # A call inside this one takes over `training`: only some stems know the word.
         self._check_input(x)
-        if not isinstance(self.stream, Tokens):
+        if not isinstance(self.stream, (Tokens, Entities)):
             x = ops.cast(x, self.compute_dtype)
         values = self.stem(x if keep is None else self._shown(x, keep))
         values = ops.cast(values, self.compute_dtype)  # a stem may have a dtype of its own

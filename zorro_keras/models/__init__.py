@@ -1,7 +1,8 @@
 """Backbones: from streams to features."""
 
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.entity_transformer import EntityTransformerBackbone
 from zorro_keras.models.perceiver_io import PerceiverIOBackbone
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
 
-__all__ = ["AnyStreams", "PerceiverIOBackbone", "ZorroViTBackbone"]
+__all__ = ["AnyStreams", "EntityTransformerBackbone", "PerceiverIOBackbone", "ZorroViTBackbone"]

@@ -18,6 +18,8 @@ class AnyStreams:
         # none of the weights, and `zero_grad` would leave gradients to add up from step to step. Forgotten
         # here, the list is made anew when it is next asked for. Other backends have none.
         self.__dict__.pop("_torch_params", None)
+        # Each layer casts what it reads. Cast here, the ids of a table of entities would not arrive whole.
+        self.autocast = False
 
     def call(self, inputs, training=None):
         return self.answer(inputs, training=training)

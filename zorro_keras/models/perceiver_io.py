@@ -188,7 +188,8 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             rows: dict of output to int tensor `(R,)`: flat indices of the queries to ask; `None` for all.
             queries: dict of output to float tensor `(B, O, E)`, to ask these instead of the output's own; see
                 `FourierPositions.at` for positions of one's own.
-            query_mask: dict of output to bool tensor `(B, O)`, False = reads nothing.
+            query_mask: dict of output to bool tensor `(B, O)`, False = reads nothing. By default elements of
+                `inputs` that are hidden there ask for nothing.
             inputs: dict as for a call, where an output is asked by the elements of an input.
             training: bool, whether dropouts act.
 
@@ -210,6 +211,7 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             given = self._parse(inputs)
             elements = self.parts.elements(given, training)
             pictures = self.parts.pictures(own, given)
+            query_mask = {**self.parts.query_mask(own, given, rows, pictures), **(query_mask or {})}
         if missing := sorted(sources - set(elements)):
             raise ValueError(f"`inputs` must hold {missing}, whose elements ask for outputs.")
         queries |= self.parts.queries(own, latents, elements, rows, pictures)

@@ -55,7 +55,8 @@ class PerceiverParts:
         ]
         pictures = self.pictures(outputs, given)
         queries = self.queries(outputs, latents, elements, pictures=pictures)
-        return self.decode(latents, queries, pictures=pictures, training=training)
+        query_mask = self.query_mask(outputs, given, pictures=pictures)
+        return self.decode(latents, queries, query_mask, pictures, training)
 
     def elements(self, given: StreamInputs, training=None) -> dict:
         """Returns the elements `(B, M, C)` of each input, positions included."""
@@ -123,6 +124,28 @@ class PerceiverParts:
             size = tuple(ops.shape(given.arrays[source])[len(grid) - 1 : len(grid) + 1])
             pictures[name] = {"grid": asking_grid(adapter, grid), "size": size}
         return pictures
+
+    def query_mask(
+        self, outputs, given: StreamInputs, rows: dict | None = None, pictures: dict | None = None
+    ) -> dict:
+        """Returns which queries read, bool `(B, O)` or `(B, 1)`, of outputs that elements of an input ask.
+
+        An element that is not real asks for nothing, as it is not read; inputs without any are left out.
+        """
+        rows, masks = rows or {}, {}
+        for name in outputs:
+            source = self.output_adapters[name].queries
+            keep = given.keep(source) if isinstance(source, str) else None
+            if keep is None:
+                continue
+            masks[name] = keep
+            if keep.shape[1] == 1:  # whole examples
+                continue
+            if self.output_adapters[name].leading is not None:
+                masks[name] = keep[:, : _product(pictures[name]["grid"])]
+            if name in rows:
+                masks[name] = ops.take(masks[name], rows[name], axis=1)
+        return masks
 
     def decode(
         self,

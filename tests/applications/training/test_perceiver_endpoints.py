@@ -177,6 +177,21 @@ def test_a_text_classifier_serves_every_task(tmp_path):
     assert_same(decoded["STS-B_value"], expected["STS-B"], 1e-5)
 
 
+@by_tensorflow
+def test_a_table_of_entities_is_served_with_any_number_of_them(tmp_path):
+    """They ask for the outputs themselves, so `decode` takes them beside the latents."""
+    model = PerceiverIOBackbone.from_variant("starcraft_units", num_units=LENGTH, embed_dim=6, **SIZES)
+    result, loaded = served(export_backbone, model, tmp_path)
+    assert result["endpoints"] == ["serve", "encode", "decode"]
+    units = np.random.default_rng(0).integers(0, 2, (2, 7, 46)).astype("float32")
+    mask = np.arange(7) < np.array([[7], [4]])
+    inputs = {"units": units, "units_padding_mask": mask}
+    expected = model({"units": units, "padding_mask": {"units": mask}})["units"]
+    assert_same(loaded.serve(inputs)["units"], expected, 1e-5)
+    latents = loaded.encode(inputs)["latents"]
+    assert_same(loaded.decode({**inputs, "latents": latents})["units"], expected, 1e-5)
+
+
 @pytest.fixture(scope="module")
 def pictures():
     preprocessor = ImagePreprocessor(12, (120, 110, 100), (50, 60, 70), [f"class {k}" for k in range(7)])

@@ -10,6 +10,7 @@ from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.models.perceiver_io_variants import audioset, image, optical_flow
 from zorro_keras.models.perceiver_io_variants.autoencoder import AUTOENCODER, autoencoder
 from zorro_keras.models.perceiver_io_variants.language import LANGUAGE, language
+from zorro_keras.models.perceiver_io_variants.starcraft import STARCRAFT_UNITS, starcraft_units
 from zorro_keras.models.unknown_names import check_names
 
 ACTIVATIONS = {"deepmind": gelu_tanh, "hugging_face": "gelu"}
@@ -44,6 +45,7 @@ VARIANTS = {
         optical_flow.optical_flow_conv,
         {**optical_flow.CONV, **optical_flow.LIGHT},
     ),
+    "starcraft_units": (starcraft_units, STARCRAFT_UNITS),
 }
 
 

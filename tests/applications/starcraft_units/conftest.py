@@ -1,0 +1,45 @@
+"""A model and battles small enough for every test."""
+
+import dataclasses
+
+import pytest
+
+from zorro_keras.applications.pipelines.battle_generated import generate_battles
+from zorro_keras.applications.starcraft_units.config import TINY, TINY_TRANSFORMER
+from zorro_keras.applications.starcraft_units.data import open_data
+from zorro_keras.applications.starcraft_units.model import build_model
+
+SMALL = {"embed_dim": 12, "num_layers": 1, "num_heads": 2, "mlp_dim": 8, "head_dim": 7, "key_dim": 5}
+
+
+def small(config, **sizes):
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, **SMALL, **sizes),
+        training=dataclasses.replace(config.training, epochs=2, steps_per_epoch=3, batch_size=4),
+    )
+
+
+@pytest.fixture(scope="session")
+def config():
+    return small(TINY, num_latents=3, latent_dim=8)
+
+
+@pytest.fixture(scope="session")
+def transformer_config():
+    return small(TINY_TRANSFORMER)
+
+
+@pytest.fixture(scope="session")
+def battles(tmp_path_factory):
+    return generate_battles(tmp_path_factory.mktemp("battles"), count=29, test_count=11)
+
+
+@pytest.fixture(scope="session")
+def data(battles, config):
+    return open_data(battles, config)
+
+
+@pytest.fixture(scope="session")
+def model(config):
+    return build_model(config)
