@@ -156,28 +156,38 @@ class Config:
         }
 
 
+# Learns the generated clips on two CPU cores in minutes.
+#   zorro-keras train video_autoencoding --config tiny --out RUN
+# Source: ours, for the generated clips (480 to train, 96 to test). Sound at 2 kHz, because a small model has
+# to learn where each of its patches lies: 80 patches, not 1,280. The losses of picture and label weigh more
+# than published: with 0.03 a short training would hear and not see.
 TINY = Config(
     data=DataConfig(
         geometry=ClipGeometry(seconds=1.28, sample_rate_hz=2000, num_frames=8, height_px=32, width_px=32),
-        audio_points=160,
+        audio_points=80,
         image_points=512,
     ),
     model=ModelConfig(
+        samples_per_patch=32,
         num_bands=8,
         num_audio_bands=32,
-        max_audio_resolution=320,
-        num_latents=64,
+        max_audio_resolution=80,
+        num_latents=48,
         latent_dim=128,
-        num_layers=3,
+        num_layers=2,
         num_heads=4,
         label_query_dim=64,
         output_dim=128,
-        audio_loss_weight=1.0,
         image_loss_weight=1.0,
-        label_loss_weight=0.01,
+        label_loss_weight=0.03,
     ),
     training=TrainingConfig(
-        epochs=10, batch_size=16, learning_rate=1e-3, warmup_fraction=0.1, weight_decay=0.01
+        epochs=20,
+        batch_size=16,
+        learning_rate=2e-3,
+        warmup_fraction=0.1,
+        weight_decay=0.01,
+        validate_every_epochs=5,
     ),
 )
 
