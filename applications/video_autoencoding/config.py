@@ -160,7 +160,9 @@ class Config:
 #   zorro-keras train video_autoencoding --config tiny --out RUN
 # Source: ours, for the generated clips (480 to train, 96 to test). Sound at 2 kHz, because a small model has
 # to learn where each of its patches lies: 80 patches, not 1,280. The losses of picture and label weigh more
-# than published: with 0.03 a short training would hear and not see.
+# than published, because a short training sees little of them; that choice is not compared yet.
+# Measured on JAX, up to half of the 600 steps only (0.4 s of CPU a step): in training, PSNR of the sound rose
+# from 14.4 to 23.8 dB, of the picture from 12.8 to 15.1 dB. Held-out figures are not measured yet.
 TINY = Config(
     data=DataConfig(
         geometry=ClipGeometry(seconds=1.28, sample_rate_hz=2000, num_frames=8, height_px=32, width_px=32),
