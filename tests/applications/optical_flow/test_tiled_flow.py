@@ -114,7 +114,8 @@ def test_frames_that_are_none_are_refused(first, second, message):
 
 def test_an_overlap_that_cannot_be_is_refused_before_a_picture_comes(backbone):
     with pytest.raises(ValueError, match="overlap=20, tile=11"):
-        TiledFlow(backbone)
+        TiledFlow(backbone, overlap_px=20)
+    assert TiledFlow(backbone).overlap_px == 5  # half a side where the published 20 px are more
 
 
 # === Memory ===
