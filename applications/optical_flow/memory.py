@@ -11,9 +11,10 @@ from zorro_keras.models import PerceiverIOBackbone
 
 MOST_TILES = 8  # more at a time make no machine faster
 SMALLEST_CHUNK = 512
-# Arrays as large as all elements of a batch that exist at a time: the elements; where latents read them,
-# their norm, keys and values, and keys and values laid out in chunks.
-COPIES = 6
+# Arrays as large as all elements of a batch that exist at a time. In chunks: the elements, and what they are
+# laid out in; XLA needs 2.1 of them, other compilers copy more. At once, their norm, keys and values as well.
+COPIES_IN_CHUNKS = 4
+COPIES_AT_ONCE = 7
 # Float32 logits and their exponentials, and these in the dtype that the model computes in.
 WEIGHT_BYTES = 8
 
@@ -38,7 +39,7 @@ def megabytes(backbone: PerceiverIOBackbone, tile_px: tuple[int, int], chunks: C
     count, width, asking = _elements(backbone, tile_px)
     encoder, decoder = backbone.encoder, backbone.decoder
     size = _bytes_of(encoder.compute_dtype)
-    arrays = COPIES * count * width * size
+    arrays = (COPIES_AT_ONCE if chunks.key_chunk is None else COPIES_IN_CHUNKS) * count * width * size
     keys, queries = min(chunks.key_chunk or count, count), min(chunks.query_chunk or asking, asking)
     reads = max(keys * encoder.num_cross_heads, queries * decoder.num_heads)
     weights = reads * encoder.num_latents * (WEIGHT_BYTES + size)
