@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zorro_keras.applications.pipelines.battle_generated import BATTLE_FEATURES
 from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
+from zorro_keras.models import PYSC2_FEATURES
 from zorro_keras.streams import Entities, EntityFeature
 
 TABLES = {"pysc2": PYSC2_FEATURES, "battle": BATTLE_FEATURES}

@@ -6,7 +6,6 @@ import pytest
 
 from tests.backend import array
 from zorro_keras import layers, models, streams
-from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
 
 FEATURES = (
     streams.EntityFeature("kind", "categorical", num_values=5),
@@ -139,9 +138,9 @@ def test_encode_and_decode_are_the_two_halves_of_a_call():
 
 
 def test_the_published_table_has_46_features_of_every_kind():
-    names = [feature.name for feature in PYSC2_FEATURES]
+    names = [feature.name for feature in models.PYSC2_FEATURES]
     assert (len(names), names.index("tag"), names[-1]) == (46, 29, "shield_upgrade_level")
-    kinds = {kind: sum(f.kind == kind for f in PYSC2_FEATURES) for kind in streams.ENTITY_KINDS}
+    kinds = {kind: sum(f.kind == kind for f in models.PYSC2_FEATURES) for kind in streams.ENTITY_KINDS}
     assert kinds == {"categorical": 12, "binary": 7, "scaled": 26, "ignored": 1}
 
 

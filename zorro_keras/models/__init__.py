@@ -3,6 +3,13 @@
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.entity_transformer import EntityTransformerBackbone
 from zorro_keras.models.perceiver_io import PerceiverIOBackbone
+from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
 
-__all__ = ["AnyStreams", "EntityTransformerBackbone", "PerceiverIOBackbone", "ZorroViTBackbone"]
+__all__ = [
+    "PYSC2_FEATURES",
+    "AnyStreams",
+    "EntityTransformerBackbone",
+    "PerceiverIOBackbone",
+    "ZorroViTBackbone",
+]
