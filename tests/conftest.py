@@ -62,6 +62,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"{OPTIONAL_PACKAGES[name]} is not installed"))
 
 
+@pytest.fixture
+def well_compiled(monkeypatch: pytest.MonkeyPatch):
+    """For tests that train for long: their programs are compiled as a user's are."""
+    monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
+    if os.environ["KERAS_BACKEND"] != "jax":
+        yield
+        return
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 def needs_absent_tensorflow(path: Path, error: BaseException | None) -> bool:
     """Whether `error` only says that an application test met the absence of TensorFlow.
 

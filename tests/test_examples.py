@@ -35,7 +35,7 @@ NEEDS_TENSORFLOW = {"classify_a_folder_of_images", "export_and_serve", "train_on
         for path in EXAMPLES
     ],
 )
-def test_the_example_runs_and_says_what_it_promises(example, tmp_path, monkeypatch, capfd):
+def test_the_example_runs_and_says_what_it_promises(example, tmp_path, monkeypatch, capfd, well_compiled):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(example)])
     runpy.run_path(str(example), run_name="__main__")

@@ -38,7 +38,7 @@ def test_a_served_model_that_answers_differently_is_an_error():
 
 
 @pytest.mark.slow
-def test_the_quick_demo_goes_all_the_way_and_again_without_training(tmp_path):
+def test_the_quick_demo_goes_all_the_way_and_again_without_training(tmp_path, well_compiled):
     text = io.StringIO()
     summary = demo(tmp_path, quick=True, console=Console(file=text, width=160))
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
