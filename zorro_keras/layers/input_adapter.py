@@ -211,7 +211,8 @@ class InputAdapter(keras.layers.Layer):
             return self.positions.at(coordinates)
         grid = tuple(ops.shape(values)[1:-1])
         if isinstance(self.positions, FourierPositions):
-            return self.positions(values, grid=self._last_axes(grid))
+            # Not by `__call__`, which takes no sizes of which some are known and some are not.
+            return self.positions.call(values, grid=self._last_axes(grid))
         sizes, length = tuple(values.shape[1:-1]), self.positions.length
         if sizes == self.grid and length == self.num_elements:
             return self.positions(values)

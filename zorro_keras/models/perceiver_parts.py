@@ -174,7 +174,7 @@ class PerceiverParts:
     def _output(self, name, answers, picture):
         head = self.output_adapters[name].head
         if isinstance(head, HEADS_OF_PICTURES):
-            return head(answers, **picture)
+            return head(answers, **{name: _alike(sizes[-2:]) for name, sizes in picture.items()})
         if isinstance(head, TiedEmbedding):
             return head(answers, self.input_adapters[head.stream].stem.embeddings)
         return answers if head is None else head(answers)
@@ -221,6 +221,13 @@ def _check_picture(name, adapter, grid):
 def asking_grid(adapter, grid):
     """Returns the sizes of the part of an input's grid whose elements ask for an output."""
     return tuple(grid) if adapter.leading is None else (adapter.leading, *grid[1:])
+
+
+def _alike(sizes):
+    """Returns sizes as Keras lets them into a call: all of them numbers, or all tensors."""
+    if all(size is None or isinstance(size, int) for size in sizes):
+        return tuple(sizes)
+    return tuple(ops.convert_to_tensor(size, "int32") for size in sizes)
 
 
 def _product(grid):
