@@ -113,7 +113,7 @@ def test_arguments_that_go_together_are_taken():
 
 
 def test_ids_need_a_table_or_one_hot_vectors():
-    with pytest.raises(ValueError, match="needs a positive `embed_dim`, or `stem=OneHot"):
+    with pytest.raises(ValueError, match=r"needs a positive `embed_dim`, or a `stem`, such as `OneHot"):
         layers.InputAdapter(streams.Tokens(3, 5))
     adapter = layers.InputAdapter(streams.Tokens(3, 5), stem=layers.OneHot(5))
     np.testing.assert_array_equal(array(adapter(np.array([[4, 0, 2]]))), np.eye(5)[[[4, 0, 2]]])

@@ -168,7 +168,7 @@ def test_everything_is_decoded_after_one_encoding_where_transformers_crashes(loa
 
     some = model.decode(latents, rows={"image": IMAGE_ROWS, "audio": AUDIO_ROWS})
     for name, rows in (("image", IMAGE_ROWS), ("audio", AUDIO_ROWS)):
-        np.testing.assert_allclose(array(some[name]), whole[name][:, rows], atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(array(some[name]), whole[name][:, rows], atol=5e-6, err_msg=name)
 
 
 def test_every_published_model_is_compared():

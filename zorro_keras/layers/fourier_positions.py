@@ -84,6 +84,11 @@ class FourierPositions(keras.layers.Layer):
             )
 
     @property
+    def num_axes(self):
+        """Axes of the positions."""
+        return len(self.max_resolution)
+
+    @property
     def length(self):
         """Number of points of the grid, `None` without one."""
         return None if self.grid is None else math.prod(self.grid)

@@ -130,15 +130,16 @@ class InputAdapter(keras.layers.Layer):
                 f"`positions` must be those of the grid {self.grid}, one for each element. "
                 f"Received: grid={grid}, length={length}"
             )
-        if isinstance(self.positions, FourierPositions):
+        # Of more axes than the grid has, they are for elements that come with coordinates of their own.
+        if isinstance(self.positions, FourierPositions) and self.positions.num_axes <= len(self.grid):
             self._last_axes(self.grid)
 
     def _last_axes(self, grid):
         """Returns the sizes of as many last axes as the positions have; the others are of one element."""
-        first = len(grid) - len(self.positions.max_resolution)
+        first = len(grid) - self.positions.num_axes
         if first < 0 or any(isinstance(size, int) and size != 1 for size in grid[:first]):
             raise ValueError(
-                f"`positions` of {len(self.positions.max_resolution)} axes tell the elements of a grid apart "
+                f"`positions` of {self.positions.num_axes} axes tell the elements of a grid apart "
                 f"whose axes in front have one element. Received: a grid of {tuple(grid)}"
             )
         return tuple(grid[first:])

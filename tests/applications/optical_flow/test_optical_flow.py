@@ -93,8 +93,8 @@ def test_every_kind_of_model_learns_two_pairs(variant):
     task, (x, _, _) = build(variant), pairs(2)
     flow = np.broadcast_to(np.array([[[[3.0, -2.0]]], [[[-1.0, 4.0]]]], "float32"), (2, *SIZE, 2)).copy()
     task.compile(keras.optimizers.Adam(0.01))
-    losses = task.fit(x, flow, epochs=25, verbose=0).history["loss"]
-    assert losses[-1] < 0.6 * losses[0]
+    losses = task.fit(x, flow, epochs=60, verbose=0).history["loss"]
+    assert min(losses[-10:]) < 0.5 * losses[0]  # steps this large do not end where they are best
 
 
 def test_the_preprocessor_is_the_published_one():
