@@ -164,7 +164,7 @@ def test_elements_may_lie_at_positions_of_their_own():
     np.testing.assert_allclose(scattered, array(image(values)), atol=1e-5)
     with pytest.raises(ValueError, match=r"must end with one number for each of 2 axes. .*\(1, 15, 1\)"):
         points(values.reshape(1, 15, 3), coordinates=places[..., :1])
-    with pytest.raises(ValueError, match="`grid` must have 2 axes"):
+    with pytest.raises(ValueError, match="`positions` of 2 axes tell the elements of a grid apart"):
         points(values.reshape(1, 15, 3))
 
 

@@ -15,7 +15,10 @@ def test_the_base_size_has_the_papers_tokens_and_parameters():
     assert round((base.count_params() + heads) / 1e6, 1) == 91.3
 
 
-@pytest.mark.parametrize("variant, millions", [("tiny", 5.8), ("small", 22.4), ("large", 308.0)])
+@pytest.mark.parametrize(
+    "variant, millions",
+    [("tiny", 5.8), ("small", 22.4), pytest.param("large", 308.0, marks=pytest.mark.slow)],
+)
 def test_the_other_sizes_have_their_parameters(variant, millions):
     streams = {"audio": zs.Spectrogram(32, 16), "video": zs.Video(1, 16, 16)}
     size = ZorroViTBackbone.from_variant(variant, streams)
