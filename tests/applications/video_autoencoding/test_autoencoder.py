@@ -44,6 +44,11 @@ def whole():
     return {name: array(values) for name, values in compiled(model())(hidden(clips()[0])).items()}
 
 
+def rounding(name):
+    """What another order of sums may change: some 25 of the last bits of an output's largest number."""
+    return 3e-6 * np.abs(whole()[name]).max()
+
+
 def test_all_outputs_have_the_shapes_of_the_clip():
     assert {name: values.shape for name, values in whole().items()} == {
         "audio": (2, PATCHES, 5), "image": (2, PIXELS, 3), "label": (2, CLASSES),
@@ -60,7 +65,7 @@ def test_all_outputs_have_the_shapes_of_the_clip():
 def test_points_that_are_asked_for_are_rows_of_the_whole_output():
     some = compiled(model())({**hidden(clips()[0]), "rows": ROWS})
     for name, rows in ROWS.items():
-        np.testing.assert_allclose(array(some[name]), whole()[name][:, rows], atol=1e-5)
+        np.testing.assert_allclose(array(some[name]), whole()[name][:, rows], atol=rounding(name))
     np.testing.assert_allclose(array(some["label"]), whole()["label"], atol=1e-5)
     assert np.ptp(whole()["image"], axis=1).min() > 0.01  # points differ, so rows could be mistaken
 
@@ -72,20 +77,20 @@ def test_chunks_of_one_encoding_say_what_encoding_again_for_each_chunk_says():
     for start in range(0, PIXELS, 24):
         rows = {"image": np.arange(start, start + 24, dtype="int32"), "audio": ROWS["audio"]}
         parts.append(array(ask({**hidden(clips()[0]), "rows": rows})["image"]))
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole()["image"], atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole()["image"], atol=rounding("image"))
 
 
 def test_the_size_of_chunks_changes_nothing():
     task = VideoAutoencoder(model().backbone, points_per_chunk=1000)
     at_once = compiled(task)(hidden(clips()[0]))
     for name, values in at_once.items():
-        np.testing.assert_allclose(array(values), whole()[name], atol=1e-5)
+        np.testing.assert_allclose(array(values), whole()[name], atol=rounding(name))
 
 
 def test_latents_answer_as_the_clip_did():
     latents = compiled(model().backbone.encode)(hidden(clips()[0]))
     for name, values in compiled(model().decode)(latents).items():
-        np.testing.assert_allclose(array(values), whole()[name], atol=1e-5)
+        np.testing.assert_allclose(array(values), whole()[name], atol=rounding(name))
 
 
 def losses_by_hand(x, labels, presence, rows):
@@ -228,7 +233,8 @@ def test_it_says_what_an_export_serves():
     served = endpoints["decode"].answer(latents)
     made = model().as_clip(whole())
     for name, values in served.items():
-        np.testing.assert_allclose(array(values), array(made[name]), atol=1e-5)
+        of = name.partition("_")[0]  # label_probabilities
+        np.testing.assert_allclose(array(values), array(made[name]), atol=rounding(of))
 
 
 def test_what_cannot_be_is_refused():
