@@ -15,7 +15,12 @@ from typing import Any
 import tensorflow as tf
 
 from zorro_keras.applications.image_classification.config import Config
-from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
+from zorro_keras.applications.pipelines.batches import (
+    evaluation_batches,
+    finished,
+    mapped,
+    training_batches,
+)
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.image_crops import (
     ImageDraw,
@@ -130,7 +135,7 @@ def training_dataset(
         data.faults,
         start_position=start_step * num_read,
     )
-    augmented = _mapped(examples, partial(_augmented, config=config))
+    augmented = mapped(examples, partial(_augmented, config=config))
     finish = partial(_training_batch, config=config, preprocessor=preprocessor)
     return finished(training_batches(augmented, num_read), finish)
 
@@ -166,7 +171,7 @@ def evaluation_dataset(
         _reading(data, config, faults_path),
         data.faults,
     )
-    seen = _mapped(examples, partial(_seen, config=config))
+    seen = mapped(examples, partial(_seen, config=config))
     batches = evaluation_batches(seen, config.training.batch_size)
     # A generator does not know its length, and Keras warns of the end of data it did not expect.
     num_batches = -(-len(entries) // config.training.batch_size)
@@ -244,9 +249,3 @@ def _evaluation_batch(
     batch: dict[str, Any], *, preprocessor: Preprocess
 ) -> tuple[dict[str, Any], tf.Tensor, tf.Tensor]:
     return {"image": preprocessor({"image": batch["image"]})["image"]}, batch["labels"], batch["weight"]
-
-
-def _mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[str, Any]]) -> tf.data.Dataset:
-    # There is no Python control flow in it to be rewritten, which takes half a minute.
-    change = tf.autograph.experimental.do_not_convert(change)
-    return examples.map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

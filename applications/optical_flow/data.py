@@ -17,7 +17,12 @@ import tensorflow as tf
 from zorro_keras.applications.optical_flow.config import Config
 from zorro_keras.applications.optical_flow.curriculum import Phases
 from zorro_keras.applications.pipelines.accounted_reading import Reading
-from zorro_keras.applications.pipelines.batches import evaluation_batches, training_batches
+from zorro_keras.applications.pipelines.batches import (
+    evaluation_batches,
+    finished,
+    mapped,
+    training_batches,
+)
 from zorro_keras.applications.pipelines.flow_augment import augmented, severity_at
 from zorro_keras.applications.pipelines.flow_examples import flow_examples
 from zorro_keras.applications.pipelines.flow_generated import generate_flow
@@ -122,18 +127,18 @@ def training_dataset(
         reading = _reading(data, config, faults_path)
         return flow_examples(entries, order, reading, data.faults, start_position=position)
 
-    both_ways = _mapped(
+    both_ways = mapped(
         pairs_from(min(start_step, phases.plain_steps) * batch_size // 2),
         partial(_both_ways, config=config),
     ).unbatch()
-    changed = _mapped(
+    changed = mapped(
         pairs_from(phases.first_changed + max(start_step - phases.plain_steps, 0) * batch_size),
         partial(_changed, config=config, phases=phases),
     )
     num_plain = max(phases.plain_steps - start_step, 0)
     batches = training_batches(both_ways, batch_size).take(num_plain)
     batches = batches.concatenate(training_batches(changed, batch_size))
-    return _finished(batches, preprocessor)
+    return finished(batches, partial(_finish, preprocessor=preprocessor))
 
 
 def evaluation_dataset(
@@ -165,12 +170,12 @@ def evaluation_dataset(
     entries = data.source.split(split or data.evaluation_split)
     order = partial(_evaluation_order, len(entries))
     examples = flow_examples(entries, order, _reading(data, config, faults_path), data.faults)
-    seen = _mapped(examples, partial(_middle, config=config))
+    seen = mapped(examples, partial(_middle, config=config))
     batches = evaluation_batches(seen, config.training.batch_size)
     # A generator does not know its length, and Keras warns of the end of data it did not expect.
     num_batches = -(-len(entries) // config.training.batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return _finished(batches, preprocessor), [entry.id for entry in entries]
+    return finished(batches, partial(_finish, preprocessor=preprocessor)), [entry.id for entry in entries]
 
 
 def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
@@ -214,22 +219,6 @@ def _middle(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
     return scaled_box(pair, tf.ones(2), tf.maximum(corner, 0), config.data.size_px)
 
 
-def _mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[str, Any]]) -> tf.data.Dataset:
-    # There is no Python control flow in it to be rewritten, which takes half a minute.
-    change = tf.autograph.experimental.do_not_convert(change)
-    return examples.map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _finished(batches: tf.data.Dataset, preprocessor: Preprocess) -> tf.data.Dataset:
-    """Preprocesses in parallel, keeps the order, and reads ahead."""
-
-    def finish(batch: dict[str, Any]) -> tuple:
-        weight = tf.cast(batch["valid"], tf.float32)
-        return preprocessor({"frames": batch["frames"]}, batch["flow"], weight)
-
-    options = tf.data.Options()
-    options.deterministic = True
-    # The preprocessor is a Keras layer: nothing in it needs, or survives, a rewriting of its source.
-    finish = tf.autograph.experimental.do_not_convert(finish)
-    finished = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return finished.with_options(options).prefetch(tf.data.AUTOTUNE)
+def _finish(batch: dict[str, Any], *, preprocessor: Preprocess) -> tuple:
+    weight = tf.cast(batch["valid"], tf.float32)
+    return preprocessor({"frames": batch["frames"]}, batch["flow"], weight)
