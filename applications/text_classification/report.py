@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
+
+from zorro_keras.applications.training.html_page import facts, page, table
 
 
 def report_page(report: Mapping[str, Any]) -> str:
     """Returns the HTML of the figures that `evaluate` gathers."""
     rows = [
-        f"<tr><td>{escape(name)}</td><td>{report['sets'][name]['split']}</td>"
-        f"<td>{report['sets'][name]['num_examples']}</td><td>{escape(figure)}</td>"
-        f"<td>{'undefined' if value is None else f'{value:.4f}'}</td></tr>"
+        (
+            name,
+            report["sets"][name]["split"],
+            report["sets"][name]["num_examples"],
+            figure,
+            "undefined" if value is None else f"{value:.4f}",
+        )
         for name, figures in report["scores"].items()
         for figure, value in figures.items()
     ]
-    average = report["glue_average"]
-    closing = "" if average is None else f"<p>GLUE average of the eight tasks: {100 * average:.2f}</p>"
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Text classification</title>'
-        "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.3em 1em;text-align:left}</style>"
-        f"<h1>{escape(report['run'])}</h1><table><tr><th>set</th><th>split</th><th>examples</th>"
-        f"<th>figure</th><th>value</th></tr>{''.join(rows)}</table>{closing}</html>\n"
-    )
+    parts = [facts(report, ("run",)), table(("set", "split", "examples", "figure", "value"), rows)]
+    if report["glue_average"] is not None:
+        parts.append(f"<p>GLUE average of the eight tasks: {100 * report['glue_average']:.2f}</p>")
+    return page("What the texts say", parts)
