@@ -188,3 +188,13 @@ def test_the_library_never_touches_a_private_attribute_of_keras():
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 private = node.value.id in ("keras", "keras_hub") and node.attr.startswith(("src", "_"))
                 assert not private, f"{module}:{node.lineno} uses {node.value.id}.{node.attr}"
+
+
+def test_no_conftest_imports_a_backend_for_the_process_that_only_hands_out_tests():
+    """It reads the conftests of every path it is given; one holding TensorFlow 2.16 may crash at its end."""
+    conftests = sorted((ROOT / "tests").rglob("conftest.py"))
+    assert len(conftests) > 1
+    for path in conftests:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "zorro_keras" not in ast.unparse(node), f"{path}:{node.lineno} belongs into a fixture"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.applications.published_sizes import IMAGE, LANGUAGE, LENGTH, NAMES, SIDE
-from zorro_keras import weights
-from zorro_keras.applications import cli
-from zorro_keras.models import PerceiverIOBackbone
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
     """Folders as a person downloads them, and the backbones that were written there."""
+    from zorro_keras import weights
+    from zorro_keras.models import PerceiverIOBackbone
+
     root, models = tmp_path_factory.mktemp("published"), {}
     for name, variant, sizes in (
         ("words", "language", {**LANGUAGE, "length": LENGTH}),
@@ -32,6 +32,8 @@ def published(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def presets(published, tmp_path_factory):
+    from zorro_keras.applications import cli
+
     root, folder = published[0], tmp_path_factory.mktemp("presets")
     for name in ("words", "pictures"):
         assert cli.main(["convert", str(root / name), str(folder / name)]) == 0

@@ -4,14 +4,11 @@ import dataclasses
 
 import pytest
 
-from tests.piece_maker import write_piece_model
-from zorro_keras.applications.masked_language.config import TINY
-from zorro_keras.applications.masked_language.data import default_data, open_data
-from zorro_keras.applications.masked_language.model import build_model
-
 
 @pytest.fixture(scope="session")
 def config():
+    from zorro_keras.applications.masked_language.config import TINY
+
     return dataclasses.replace(
         TINY,
         data=dataclasses.replace(TINY.data, length=24, max_test_rows=10),
@@ -24,19 +21,27 @@ def config():
 
 @pytest.fixture(scope="session")
 def text_path(tmp_path_factory):
+    from zorro_keras.applications.masked_language.data import default_data
+
     return default_data(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="session")
 def data(text_path, config):
+    from zorro_keras.applications.masked_language.data import open_data
+
     return open_data(text_path, config)
 
 
 @pytest.fixture(scope="session")
 def model(config):
+    from zorro_keras.applications.masked_language.model import build_model
+
     return build_model(config)
 
 
 @pytest.fixture(scope="session")
 def piece_model(tmp_path_factory):
+    from tests.piece_maker import write_piece_model
+
     return write_piece_model(tmp_path_factory.mktemp("pieces"))

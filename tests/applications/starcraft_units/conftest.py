@@ -4,11 +4,6 @@ import dataclasses
 
 import pytest
 
-from zorro_keras.applications.pipelines.battle_generated import generate_battles
-from zorro_keras.applications.starcraft_units.config import TINY, TINY_TRANSFORMER
-from zorro_keras.applications.starcraft_units.data import open_data
-from zorro_keras.applications.starcraft_units.model import build_model
-
 SMALL = {"embed_dim": 12, "num_layers": 1, "num_heads": 2, "mlp_dim": 8, "head_dim": 7, "key_dim": 5}
 
 
@@ -22,24 +17,34 @@ def small(config, **sizes):
 
 @pytest.fixture(scope="session")
 def config():
+    from zorro_keras.applications.starcraft_units.config import TINY
+
     return small(TINY, num_latents=3, latent_dim=8)
 
 
 @pytest.fixture(scope="session")
 def transformer_config():
+    from zorro_keras.applications.starcraft_units.config import TINY_TRANSFORMER
+
     return small(TINY_TRANSFORMER)
 
 
 @pytest.fixture(scope="session")
 def battles(tmp_path_factory):
+    from zorro_keras.applications.pipelines.battle_generated import generate_battles
+
     return generate_battles(tmp_path_factory.mktemp("battles"), count=29, test_count=11)
 
 
 @pytest.fixture(scope="session")
 def data(battles, config):
+    from zorro_keras.applications.starcraft_units.data import open_data
+
     return open_data(battles, config)
 
 
 @pytest.fixture(scope="session")
 def model(config):
+    from zorro_keras.applications.starcraft_units.model import build_model
+
     return build_model(config)
