@@ -111,14 +111,17 @@ def apply_overrides(config: T, assignments: Sequence[str]) -> T:
     Raises:
         ConfigError: if a key is unknown (the nearest one is named) or a value does not fit.
     """
+    known, changes = field_paths(config), {}
     for assignment in assignments:
-        path, separator, text = assignment.partition("=")
+        path, separator, text = (part.strip() for part in assignment.partition("="))
         if not separator:
             raise _bad_value(f"`--set` takes KEY=VALUE. Received: {assignment!r}")
-        config = _replace(
-            config, path.strip().split("."), text.strip(), path.strip(), known=field_paths(config)
-        )
-    return config
+        *groups, name = path.split(".")
+        inner = changes
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[name] = _parse(text, _type_of(config, path, known), path)
+    return _replaced(config, changes)
 
 
 def field_paths(config: Any) -> list[str]:
@@ -164,20 +167,28 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     return lines
 
 
-def _replace(config: Any, keys: list[str], text: str, path: str, known: list[str]) -> Any:
-    name = keys[0]
-    hints = typing.get_type_hints(type(config))
+def _type_of(config: Any, path: str, known: list[str]) -> Any:
+    """The type of the field that a dotted path names, or ConfigError."""
+    *groups, name = path.split(".")
+    for group in groups:
+        config = getattr(config, group, None)
+    hints = typing.get_type_hints(type(config)) if dataclasses.is_dataclass(config) else {}
     if name not in hints:
         raise _unknown(path, known)
     value = getattr(config, name)
     if dataclasses.is_dataclass(value):
-        if len(keys) == 1:
-            inner = ", ".join(f"{path}.{key}" for key in field_paths(value))
-            raise _bad_value(f"`{path}` is a group; set one of its fields: {inner}. Received: {path}={text}")
-        return dataclasses.replace(config, **{name: _replace(value, keys[1:], text, path, known)})
-    if len(keys) > 1:
-        raise _unknown(path, known)
-    return dataclasses.replace(config, **{name: _parse(text, hints[name], path)})
+        inner = ", ".join(f"{path}.{key}" for key in field_paths(value))
+        raise _bad_value(f"`{path}` is a group; set one of its fields: {inner}. Received: {path}")
+    return hints[name]
+
+
+def _replaced(config: T, changes: Mapping[str, Any]) -> T:
+    """All changes at once: those that only hold together need no order."""
+    values = {
+        name: _replaced(getattr(config, name), value) if isinstance(value, Mapping) else value
+        for name, value in changes.items()
+    }
+    return dataclasses.replace(config, **values)
 
 
 def _parse(text: str, hint: Any, path: str) -> Any:

@@ -8,6 +8,7 @@ from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import (
     TrainingConfig,
     apply_overrides,
+    check,
     differences,
     field_paths,
     from_json,
@@ -22,6 +23,9 @@ class Shape:
     name: str = "square"
     kind: Literal["zorro", "early"] = "zorro"
     label: str | None = None
+
+    def __post_init__(self):
+        check("pair", self.pair[0] <= self.sizes[0], f"at most {self.sizes[0]} first", self.pair)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,14 @@ def test_later_assignments_win_and_the_original_stays():
     original = Whole()
     assert apply_overrides(original, ["training.epochs=3", "training.epochs=4"]).training.epochs == 4
     assert original == Whole()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_settings_that_only_hold_together_are_welcome_in_any_order(order):
+    together = ["shape.pair=5,0.5", "shape.sizes=7"][::order]
+    assert apply_overrides(Whole(), together).shape.pair == (5, 0.5)
+    with pytest.raises(ConfigError, match="`pair` must be at most 2 first"):
+        apply_overrides(Whole(), ["shape.pair=5,0.5"])
 
 
 @pytest.mark.parametrize(
