@@ -65,20 +65,14 @@ class AudioVisualClassifier(PresetTask):
             name: keras.layers.Dense(num_classes, dtype=_logits_policy(backbone), name=f"{name}_logits")
             for name in backbone.output
         }
-        inputs = backbone.input
-        features = backbone(inputs)
+        features = backbone(backbone.input)
         outputs = {name: head(features[name]) for name, head in heads.items()}
-        # `compile` needs what is set below.
-        compile_by_default = kwargs.pop("compile", True)
-        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
+        super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.heads = heads
-        self.backbone = backbone
-        self.preprocessor = preprocessor
         self.num_classes = num_classes
         self.multi_label = multi_label
         self.label_smoothing = label_smoothing
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     @classmethod
     def _check_backbone(cls, backbone):
@@ -107,16 +101,12 @@ class AudioVisualClassifier(PresetTask):
                 cross-entropy of a softmax, or of sigmoids if `multi_label`.
             **kwargs: further arguments of `keras.Model.compile`. `metrics` are made by head and not accepted.
         """
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(3e-4)
         if loss == "auto":
             cross_entropy = (
                 keras.losses.BinaryCrossentropy if self.multi_label else keras.losses.CategoricalCrossentropy
             )
             loss = cross_entropy(from_logits=True, label_smoothing=self.label_smoothing)
-        if kwargs.pop("metrics", None) is not None:
-            raise ValueError("`metrics` are made for each head by the task; they cannot be given.")
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        self.compile_own(optimizer, 3e-4, kwargs, loss)
         self.head_loss = keras.losses.get(loss)
         self.head_metrics = [metric for head in self.heads for metric in self._metrics_of(head)]
 

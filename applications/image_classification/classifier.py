@@ -58,16 +58,10 @@ class ImageClassifier(PresetTask):
                 "`backbone` must have the input `image` and the output `label`. "
                 f"Received: {sorted(backbone.streams)} and {sorted(backbone.output_adapters)}"
             )
-        inputs = backbone.input
-        outputs = _logits(backbone(inputs))
-        # `compile` needs what is set below.
-        compile_by_default = kwargs.pop("compile", True)
-        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
-        self.backbone = backbone
-        self.preprocessor = preprocessor
+        outputs = _logits(backbone(backbone.input))
+        super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.label_smoothing = label_smoothing
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     @property
     def num_classes(self):
@@ -93,15 +87,11 @@ class ImageClassifier(PresetTask):
             **kwargs: further arguments of `keras.Model.compile`. `metrics` are made by the task, top-1 and
                 top-5 accuracy, and not accepted.
         """
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(3e-4)
         if loss == "auto":
             loss = keras.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=self.label_smoothing
             )
-        if kwargs.pop("metrics", None) is not None:
-            raise ValueError("`metrics` are made by the task; they cannot be given.")
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        self.compile_own(optimizer, 3e-4, kwargs, loss)
         self.label_loss = keras.losses.get(loss)
         self.label_metrics = [
             keras.metrics.CategoricalAccuracy(name="accuracy"),

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 
 import keras
-import keras_hub
 import numpy as np
 from keras import ops
 
 from zorro_keras.applications.masked_language.masked_batches import MaskedBatches
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
-from zorro_keras.applications.training.preset_task import LoadsCompiled
-from zorro_keras.models import AnyStreams, PerceiverIOBackbone
+from zorro_keras.applications.training.compiled_task import CompiledTask
+from zorro_keras.models import PerceiverIOBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class MaskedLanguageModel(LoadsCompiled, AnyStreams, keras_hub.models.Task):
+class MaskedLanguageModel(CompiledTask):
     """Predicts the hidden ids of a text.
 
     Only as many queries are asked as the input is long, so a short text costs little.
@@ -69,16 +68,12 @@ class MaskedLanguageModel(LoadsCompiled, AnyStreams, keras_hub.models.Task):
                 f"The backbone knows {stream.vocabulary_size} ids, the preprocessor's tokenizer "
                 f"{preprocessor.tokens.vocabulary_size}; they must be the same."
             )
-        compile_by_default = kwargs.pop("compile", True)  # `compile` needs what is set below
-        super().__init__(inputs=backbone.input, outputs=backbone(backbone.input), compile=False, **kwargs)
-        self.backbone = backbone
-        self.preprocessor = preprocessor
+        super().__init__(backbone, preprocessor, backbone(backbone.input), **kwargs)
         self.length = stream.length
         self.byte_lengths = np.ones(stream.vocabulary_size, "float32")
         if preprocessor is not None:
             self.byte_lengths = preprocessor.tokens.byte_lengths()
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     def answer(self, inputs, training=None):
         """Returns the logits for as many ids as `inputs` holds: what a call runs."""
@@ -97,11 +92,7 @@ class MaskedLanguageModel(LoadsCompiled, AnyStreams, keras_hub.models.Task):
             optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 1e-3.
             **kwargs: further arguments of `keras.Model.compile`, without `loss` and `metrics`.
         """
-        for name in ("loss", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(f"`{name}` of a masked language model cannot be chosen.")
-        optimizer = keras.optimizers.AdamW(1e-3) if optimizer == "auto" else optimizer
-        super().compile(optimizer=optimizer, **kwargs)
+        self.compile_own(optimizer, 1e-3, kwargs)
         names = ("masked_loss", "masked_accuracy", "bits_per_byte")
         self.masked_metrics = {name: keras.metrics.Mean(name=name) for name in names}
 

@@ -62,16 +62,10 @@ class OpticalFlow(PresetTask):
             )
         if flow_loss not in FLOW_LOSSES:
             raise ValueError(f"`flow_loss` must be one of {sorted(FLOW_LOSSES)}. Received: {flow_loss!r}")
-        inputs = backbone.input
-        outputs = _flow(backbone(inputs))
-        # `compile` needs what is set below.
-        compile_by_default = kwargs.pop("compile", True)
-        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
-        self.backbone = backbone
-        self.preprocessor = preprocessor
+        outputs = _flow(backbone(backbone.input))
+        super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.flow_loss = flow_loss
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     @property
     def flow_scale(self):
@@ -98,13 +92,9 @@ class OpticalFlow(PresetTask):
             **kwargs: further arguments of `keras.Model.compile`. `metrics` are made by the task and not
                 accepted.
         """
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(4e-4)
         if loss == "auto":
             loss = FLOW_LOSSES[self.flow_loss]
-        if kwargs.pop("metrics", None) is not None:
-            raise ValueError("`metrics` are made by the task; they cannot be given.")
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        self.compile_own(optimizer, 4e-4, kwargs, loss)
         self.pixel_loss = loss
         self.flow_metrics = {
             name: keras.metrics.Mean(name=name) for name in ("end_point_error", "zero_flow_error")

@@ -64,17 +64,12 @@ class UnitSelector(PresetTask):
                 f"Received: {preprocessor.stream} beside {stream}"
             )
         heads = UnitHeads(embed_dim, key_dim, dtype=backbone.dtype_policy, name="heads")
-        inputs = backbone.input
-        outputs = {"selection": heads(backbone(inputs)["units"])["selection"]}
-        compile_by_default = kwargs.pop("compile", True)  # `compile` needs what is set below
-        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
-        self.backbone = backbone
-        self.preprocessor = preprocessor
+        outputs = {"selection": heads(backbone(backbone.input)["units"])["selection"]}
+        super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.heads = heads
         self.embed_dim = embed_dim
         self.key_dim = key_dim
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     def answer(self, inputs, training=None):
         """Returns the logits: what a call runs."""
@@ -97,12 +92,7 @@ class UnitSelector(PresetTask):
             optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 1e-3.
             **kwargs: further arguments of `keras.Model.compile`, without `loss` and `metrics`.
         """
-        for name in ("loss", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(f"`{name}` is made by the model; it cannot be given.")
-        super().compile(
-            optimizer=keras.optimizers.AdamW(1e-3) if optimizer == "auto" else optimizer, **kwargs
-        )
+        self.compile_own(optimizer, 1e-3, kwargs)
         names = ("selection_loss", "unit_accuracy", "exact_selection")
         self.selection_metrics = {name: keras.metrics.Mean(name=name) for name in names}
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 
 import keras
-import keras_hub
 from keras import ops
 
 from zorro_keras.applications.text_classification.preprocessor import TextPreprocessor
-from zorro_keras.applications.training.preset_task import LoadsCompiled
-from zorro_keras.models import AnyStreams, PerceiverIOBackbone
+from zorro_keras.applications.training.compiled_task import CompiledTask
+from zorro_keras.models import PerceiverIOBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class TextClassifier(LoadsCompiled, AnyStreams, keras_hub.models.Task):
+class TextClassifier(CompiledTask):
     """Answers one or several tasks about a text, or a pair of texts, at once.
 
     Each output of the backbone, the answer to a task's query, has its own head: a hidden layer with tanh,
@@ -65,23 +64,17 @@ class TextClassifier(LoadsCompiled, AnyStreams, keras_hub.models.Task):
             raise ValueError(
                 f"`label_smoothing` must be within [0, 1). Received: label_smoothing={label_smoothing}"
             )
-        inputs = backbone.input
-        answers = backbone(inputs)
+        answers = backbone(backbone.input)
         heads = {
             task: _head(place, task, answers[task].shape[-1], num_outputs[task], backbone.dtype_policy)
             for place, task in enumerate(sorted(num_outputs))
         }
         outputs = {task: head(answers[task][:, 0]) for task, head in heads.items()}
-        # `compile` needs what is set below.
-        compile_by_default = kwargs.pop("compile", True)
-        super().__init__(inputs=inputs, outputs=outputs, compile=False, **kwargs)
+        super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.heads = heads
-        self.backbone = backbone
-        self.preprocessor = preprocessor
         self.num_outputs = num_outputs
         self.label_smoothing = label_smoothing
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     def answer(self, inputs, training=None):
         """Returns the logits of every task: what a call runs."""
@@ -96,12 +89,7 @@ class TextClassifier(LoadsCompiled, AnyStreams, keras_hub.models.Task):
             **kwargs: further arguments of `keras.Model.compile`. `loss` and `metrics` belong to the tasks and
                 are not accepted.
         """
-        for name in ("loss", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(f"`{name}` is made for each task by the model; it cannot be given.")
-        super().compile(
-            optimizer=keras.optimizers.AdamW(1e-4) if optimizer == "auto" else optimizer, **kwargs
-        )
+        self.compile_own(optimizer, 1e-4, kwargs)
         self.task_metrics = {
             task: keras.metrics.MeanSquaredError(name=f"{_identifier(task)}_squared_error")
             if num_outputs == 1

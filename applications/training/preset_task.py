@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import keras
-import keras_hub
 
-from zorro_keras.models import AnyStreams
-
-
-class LoadsCompiled:
-    """A model that is compiled when it is loaded, its optimizer built, so that training goes on."""
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+from zorro_keras.applications.training.compiled_task import CompiledTask
 
 
-class PresetTask(LoadsCompiled, AnyStreams, keras_hub.models.Task):
-    """What the classifiers of streams share: training by arrays or raw inputs, and loading compiled.
-
-    A subclass sets `preprocessor`, which may be `None`, and says in `answer` what a call runs.
-    """
+class PresetTask(CompiledTask):
+    """What the tasks of streams share: training by arrays or raw inputs. `preprocessor` may be `None`."""
 
     def fit(self, x=None, y=None, **kwargs):
         """Trains as `keras.Model.fit` does, preprocessing first if the task has a preprocessor.

@@ -80,16 +80,10 @@ class VideoAutoencoder(PresetTask):
             )
         if points_per_chunk < 1:
             raise ValueError(f"`points_per_chunk` must be positive. Received: {points_per_chunk}")
-        inputs = backbone.input
-        # `compile` needs what is set below.
-        compile_by_default = kwargs.pop("compile", True)
-        super().__init__(inputs=inputs, outputs=_float32(backbone(inputs)), compile=False, **kwargs)
-        self.backbone = backbone
-        self.preprocessor = preprocessor
+        super().__init__(backbone, preprocessor, _float32(backbone(backbone.input)), **kwargs)
         self.loss_weights = weights
         self.points_per_chunk = points_per_chunk
-        if compile_by_default:
-            self.compile()
+        self.compile_by_default()
 
     @property
     def num_classes(self):
@@ -139,11 +133,7 @@ class VideoAutoencoder(PresetTask):
             optimizer: optimizer or its name; "auto" for AdamW with a learning rate of 1e-3.
             **kwargs: further arguments of `keras.Model.compile`, without `loss` and `metrics`.
         """
-        for name in ("loss", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(f"`{name}` of a video autoencoder cannot be chosen.")
-        optimizer = keras.optimizers.AdamW(1e-3) if optimizer == "auto" else optimizer
-        super().compile(optimizer=optimizer, **kwargs)
+        self.compile_own(optimizer, 1e-3, kwargs)
         names = ("audio_l1", "audio_psnr", "image_l1", "image_psnr", "label_loss", "label_accuracy")
         self.output_metrics = {name: keras.metrics.Mean(name=name) for name in names}
 

@@ -187,7 +187,7 @@ def test_logits_are_float32_in_mixed_precision():
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="`num_classes` must be positive. Received: num_classes=0"):
         build(num_classes=0)
-    with pytest.raises(ValueError, match="`metrics` are made for each head"):
+    with pytest.raises(ValueError, match="`metrics` must be left to the task. Received: metrics="):
         build().compile("sgd", metrics=["accuracy"])
     with pytest.raises(ValueError, match="`log_mel` must work at the geometry's 8000 Hz"):
         AudioVisualPreprocessor(GEOMETRY, LogMelSpectrogram(16000))

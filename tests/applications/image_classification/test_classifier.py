@@ -154,7 +154,7 @@ def test_what_cannot_be_is_refused():
         {"kind": layers.OutputAdapter(layers.LearnedArray(1, 8), layers.ClassificationHead(3))},
         parts.decoder,
     )
-    with pytest.raises(ValueError, match="`metrics` are made by the task"):
+    with pytest.raises(ValueError, match="`metrics` must be left to the task. Received: metrics="):
         build().compile("sgd", metrics=["accuracy"])
     with pytest.raises(ValueError, match=r"the output `label`. Received: \['image'\] and \['kind'\]"):
         ImageClassifier(other)

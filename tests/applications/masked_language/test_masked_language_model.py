@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_named(model):
     backbone = model.backbone
     with pytest.raises(ValueError, match="`preprocessor.length` must be at most the backbone's 24"):
         MaskedLanguageModel(backbone, MaskedLanguagePreprocessor("bytes", 25))
-    with pytest.raises(ValueError, match="`loss` of a masked language model"):
+    with pytest.raises(ValueError, match="`loss` must be left to the task. Received: loss="):
         model.compile(loss="mse")
     with pytest.raises(ValueError, match="without `y`"):
         model.preprocessor(TEXTS, np.zeros(3))

@@ -163,5 +163,5 @@ def test_what_cannot_be_is_refused():
         OpticalFlow(other)
     with pytest.raises(ValueError, match="`flow_loss` must be one of"):
         OpticalFlow(parts, flow_loss="l3")
-    with pytest.raises(ValueError, match="`metrics` are made by the task"):
+    with pytest.raises(ValueError, match="`metrics` must be left to the task. Received: metrics="):
         build().compile("sgd", metrics=["mse"])

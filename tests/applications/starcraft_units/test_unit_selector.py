@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_named(model):
     other = UnitPreprocessor(model.preprocessor.features, 23)
     with pytest.raises(ValueError, match="`preprocessor` must have the features and the number of units"):
         UnitSelector(model.backbone, other)
-    with pytest.raises(ValueError, match="`loss` is made by the model"):
+    with pytest.raises(ValueError, match="`loss` must be left to the task. Received: loss="):
         model.compile(loss="mse")
     with pytest.raises(ValueError, match=r"`units` must have the shape \(batch, at most 24, 8\)"):
         model.preprocessor({"units": np.zeros((2, 25, 8), "float32")})

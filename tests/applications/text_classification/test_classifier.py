@@ -279,7 +279,7 @@ def test_bad_arguments_are_refused():
         TextClassifier(backbone, {"CoLA": 2})
     with pytest.raises(ValueError, match=r"`label_smoothing` must be within \[0, 1\)"):
         TextClassifier(backbone, model().num_outputs, label_smoothing=1.0)
-    with pytest.raises(ValueError, match="`loss` is made for each task"):
+    with pytest.raises(ValueError, match="`loss` must be left to the task. Received: loss="):
         TextClassifier(backbone, model().num_outputs).compile(loss="mse")
     with pytest.raises(ValueError, match="Texts need a `preprocessor`"):
         TextClassifier(backbone, model().num_outputs).predict(["a"])

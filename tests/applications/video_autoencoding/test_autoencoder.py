@@ -247,5 +247,5 @@ def test_what_cannot_be_is_refused():
         VideoAutoencoder(parts, loss_weights={"audio": 1.0})
     with pytest.raises(ValueError, match="`points_per_chunk` must be positive. Received: 0"):
         VideoAutoencoder(parts, points_per_chunk=0)
-    with pytest.raises(ValueError, match="`loss` of a video autoencoder cannot be chosen"):
+    with pytest.raises(ValueError, match="`loss` must be left to the task. Received: loss="):
         VideoAutoencoder(parts).compile("sgd", loss="mse")

@@ -1,0 +1,57 @@
+"""A keras-hub task that trains as it comes: compiled when it is made, and when it is loaded."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+
+from zorro_keras.models import AnyStreams
+
+
+class CompiledTask(AnyStreams, keras_hub.models.Task):
+    """A backbone and what a task makes of its outputs, compiled with metrics that the task makes itself.
+
+    A subclass ends its constructor with `compile_by_default`, says in `answer` what a call runs, and compiles
+    by `compile_own`.
+
+    Args:
+        backbone: functional backbone of streams.
+        preprocessor: layer, or `None`.
+        outputs: dict of name to symbolic tensor, made of `backbone(backbone.input)`.
+        compile: bool. Whether `compile_by_default` compiles.
+        **kwargs: further arguments of `keras.Model`.
+    """
+
+    def __init__(self, backbone, preprocessor, outputs, compile=True, **kwargs):
+        super().__init__(inputs=backbone.input, outputs=outputs, compile=False, **kwargs)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self._compiles = compile
+
+    def compile_by_default(self):
+        """Compiles, unless the caller asked for a model that is not: `compile` needs all that a task sets."""
+        if self._compiles:
+            self.compile()
+
+    def compile_own(self, optimizer, learning_rate, kwargs, loss=None):
+        """Compiles with what the task makes itself.
+
+        Args:
+            optimizer: optimizer or its name; "auto" for AdamW.
+            learning_rate: float, of that AdamW.
+            kwargs: dict. What else `compile` was given.
+            loss: optional Keras loss.
+
+        Raises:
+            ValueError: if `kwargs` hold a loss or metrics.
+        """
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if (value := kwargs.pop(name, None)) is not None:
+                raise ValueError(f"`{name}` must be left to the task. Received: {name}={value!r}")
+        optimizer = keras.optimizers.AdamW(learning_rate) if optimizer == "auto" else optimizer
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles as the saved model was, and builds the optimizer, so that training goes on."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
