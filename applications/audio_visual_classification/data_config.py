@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from zorro_keras.applications.training.clip_config import STREAMS, ClipReadingConfig
-from zorro_keras.applications.training.config import check
+from zorro_keras.applications.training.config import check, check_least, check_within
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class AugmentationConfig:
     def __post_init__(self) -> None:
         low, high = self.zoom
         check("zoom", 1.0 <= low <= high, "two numbers, 1 <= lowest <= highest", self.zoom)
-        for name in ("flip_rate", "colour_rate", "grey_rate"):
-            check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
-        for name in ("num_frequency_masks", "frequency_mask_bins", "num_time_masks", "time_mask_frames"):
-            check(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-        check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
+        check_within(self, "[0, 1]", "flip_rate", "colour_rate", "grey_rate")
+        check_least(
+            self, 0, "num_frequency_masks", "frequency_mask_bins", "num_time_masks", "time_mask_frames"
+        )
+        check_within(self, "[0, 100)", "mixup_alpha")
         rates, given = self.dropout_rates.values(), self.modality_dropout_rate
         check("modality_dropout_rate", all(0.0 <= rate < 1.0 for rate in rates), "within [0, 1)", given)
 
@@ -84,4 +84,4 @@ class DataConfig(ClipReadingConfig):
             bool(self.streams) and len({*self.streams}) == len(self.streams) and {*self.streams} <= {*STREAMS}
         )
         check("streams", known, f"a choice of {STREAMS}", self.streams)
-        check("test_clips", self.test_clips >= 1, "at least 1", self.test_clips)
+        check_least(self, 1, "test_clips")

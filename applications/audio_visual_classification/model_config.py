@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from zorro_keras.applications.training.config import check
+from zorro_keras.applications.training.config import check, check_least, check_within
 
 # By backbone: its sizes by name, and the settings that no other takes.
 BACKBONES = {
@@ -83,18 +83,14 @@ class ModelConfig:
     key_chunk: int | None = None
 
     def __post_init__(self) -> None:
-        for name in _SIZES:
-            value = getattr(self, name)
-            check(name, value is None or value >= 1, "None or at least 1", value)
+        check_least(self, 1, *_SIZES, "num_fusion_tokens")
+        check_within(self, "[0, 1)", "stochastic_depth_rate", "dropout_rate")
         if self.waveform_patch is None:
             shape = (self.spectrogram_frames or 0, self.spectrogram_bins or 0)
             check(
                 "spectrogram_frames", min(shape) > 0, "given with spectrogram_bins, or waveform_patch", shape
             )
             check_divides("spectrogram_patch", self.spectrogram_patch, shape)
-        check("num_fusion_tokens", self.num_fusion_tokens >= 1, "at least 1", self.num_fusion_tokens)
-        for name in ("stochastic_depth_rate", "dropout_rate"):
-            check(name, 0.0 <= getattr(self, name) < 1.0, "within [0, 1)", getattr(self, name))
         self._check_backbone()
 
     def _check_backbone(self) -> None:

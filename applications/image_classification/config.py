@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
+from zorro_keras.applications.training.file_config import FileReadingConfig
 
 # Mean and deviation of ImageNet's red, green and blue, of pixels in [0, 255].
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
@@ -44,11 +45,10 @@ class AugmentationConfig:
         )
         low, high = self.crop_aspect
         check("crop_aspect", 0.0 < low <= high, "two numbers, 0 < lowest <= highest", self.crop_aspect)
-        check("flip_rate", 0.0 <= self.flip_rate <= 1.0, "within [0, 1]", self.flip_rate)
-        check("rand_augment_layers", self.rand_augment_layers >= 0, "at least 0", self.rand_augment_layers)
-        magnitude = self.rand_augment_magnitude
-        check("rand_augment_magnitude", 0.0 <= magnitude <= 10.0, "within [0, 10]", magnitude)
-        check("mixup_alpha", 0.0 <= self.mixup_alpha < 100.0, "within [0, 100)", self.mixup_alpha)
+        check_least(self, 0, "rand_augment_layers")
+        check_within(self, "[0, 1]", "flip_rate")
+        check_within(self, "[0, 10]", "rand_augment_magnitude")
+        check_within(self, "[0, 100)", "mixup_alpha")
 
     @property
     def mixes(self) -> bool:
@@ -57,8 +57,8 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What is made of each picture, and what happens to those that cannot be read.
+class DataConfig(FileReadingConfig):
+    """What is made of each picture, and how its file is read.
 
     Args:
         size_px: int >= 1. Height and width that the model reads.
@@ -66,10 +66,7 @@ class DataConfig:
         mean, std: three floats each. Of red, green and blue in [0, 255]: subtracted, and divided by.
         augmentation: `AugmentationConfig`.
         test_fraction: float in [0, 1). Share of each class held out where the source names no splits.
-        on_error: "raise" stops at the first picture that cannot be used, "skip" leaves it out.
-        max_bad_fraction: float in [0, 1]. A larger share of bad pictures in one pass stops the run.
-        max_pixels: int >= 4. Larger pictures are refused before they are decoded.
-        num_workers: int >= 1. Threads that read and decode.
+        **kwargs: as for `FileReadingConfig`.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -81,20 +78,14 @@ class DataConfig:
     std: tuple[float, float, float] = IMAGENET_STD
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     test_fraction: float = 0.1
-    on_error: Literal["raise", "skip"] = "raise"
-    max_bad_fraction: float = 0.01
-    max_pixels: int = 2**26
-    num_workers: int = 2
 
     def __post_init__(self) -> None:
-        for name, least in (("size_px", 1), ("max_pixels", 4), ("num_workers", 1)):
-            check(name, getattr(self, name) >= least, f"at least {least}", getattr(self, name))
-        check("crop_fraction", 0.0 < self.crop_fraction <= 1.0, "within (0, 1]", self.crop_fraction)
+        super().__post_init__()
+        check_least(self, 1, "size_px")
+        check_within(self, "(0, 1]", "crop_fraction")
+        check_within(self, "[0, 1)", "test_fraction")
         check("std", all(0.0 < value < 1e6 for value in self.std), "positive", self.std)
         check("mean", all(abs(value) < 1e6 for value in self.mean), "finite", self.mean)
-        check("test_fraction", 0.0 <= self.test_fraction < 1.0, "within [0, 1)", self.test_fraction)
-        bad = self.max_bad_fraction
-        check("max_bad_fraction", 0.0 <= bad <= 1.0, "within [0, 1]", bad)
 
 
 @dataclass(frozen=True)
@@ -132,15 +123,12 @@ class ModelConfig:
     pretrained: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (*_SIZES, "key_chunk"):
-            value = getattr(self, name)
-            check(name, value is None or value >= 1, "None or at least 1", value)
-        check("dropout_rate", 0.0 <= self.dropout_rate < 1.0, "within [0, 1)", self.dropout_rate)
+        check_least(self, 1, *_SIZES, "key_chunk")
+        check_within(self, "[0, 1)", "dropout_rate")
 
     def sizes(self) -> dict[str, int]:
         """The sizes that differ from the variant's."""
-        given = {name: getattr(self, name) for name in _SIZES}
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name in _SIZES if (value := getattr(self, name)) is not None}
 
 
 _SIZES = ("num_bands", "num_latents", "latent_dim", "num_layers", "num_repeats", "num_heads")

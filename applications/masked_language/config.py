@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 from zorro_keras.applications.training.language_sizes import TINY_LENGTH, TINY_SIZES, LanguageSizes
 
 
@@ -37,10 +37,8 @@ class DataConfig:
     bad_utf8: Literal["raise", "replace"] = "raise"
 
     def __post_init__(self) -> None:
-        for name in ("length", "texts_per_row", "max_test_rows"):
-            check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
-        for name in ("mask_rate", "test_fraction"):
-            check(name, 0.0 < getattr(self, name) < 1.0, "within (0, 1)", getattr(self, name))
+        check_least(self, 1, "length", "texts_per_row", "max_test_rows")
+        check_within(self, "(0, 1)", "mask_rate", "test_fraction")
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,8 @@ class ModelConfig(LanguageSizes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        stddev, size = self.embedding_stddev, self.vocabulary_size
-        check("embedding_stddev", 0.0 < stddev < 100.0, "positive", stddev)
-        check("vocabulary_size", size is None or size >= 7, "at least 7 or None", size)
+        check("embedding_stddev", 0.0 < self.embedding_stddev < 100.0, "positive", self.embedding_stddev)
+        check_least(self, 7, "vocabulary_size")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from zorro_keras.applications.pipelines.flow_ranges import FlowRanges
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
+from zorro_keras.applications.training.file_config import FileReadingConfig
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,12 @@ class AugmentationConfig(FlowRanges):
     ramp_fraction: float = 0.4
 
     def __post_init__(self) -> None:
-        for name in _RATES:
-            check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
-        for name in ("brightness", "contrast", "saturation"):
-            check(name, 0.0 <= getattr(self, name) < 1.0, "within [0, 1)", getattr(self, name))
+        check_within(self, "[0, 1]", *_RATES)
+        check_within(self, "[0, 1)", "brightness", "contrast", "saturation")
+        check_within(self, "[0, 2]", "stretch")
+        check_within(self, "[0, 0.5]", "hue")
         low, high = self.scale
         check("scale", -4.0 <= low <= high <= 4.0, "two numbers, -4 <= lowest <= highest <= 4", self.scale)
-        check("stretch", 0.0 <= self.stretch <= 2.0, "within [0, 2]", self.stretch)
-        check("hue", 0.0 <= self.hue <= 0.5, "within [0, 0.5]", self.hue)
         low, high = self.erase_sides
         sides = "two numbers, 0 < smallest <= largest <= 1"
         check("erase_sides", 0.0 < low <= high <= 1.0, sides, self.erase_sides)
@@ -49,8 +48,8 @@ _RATES = (
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What is made of each pair, and what happens to those that cannot be read.
+class DataConfig(FileReadingConfig):
+    """What is made of each pair, and how its files are read.
 
     Args:
         size_px: two ints >= 4. Rows and columns that the model reads: the crop of training, and the tile of
@@ -58,10 +57,7 @@ class DataConfig:
         flow_scale: float > 0. Pixels to one unit of what the model answers: 20, as published.
         augmentation: `AugmentationConfig`.
         test_fraction: float in [0, 1]. Share of the scenes held out where the source names no splits.
-        on_error: "raise" stops at the first pair that cannot be used, "skip" leaves it out.
-        max_bad_fraction: float in [0, 1]. A larger share of bad pairs in one pass stops the run.
-        max_pixels: int >= 4. Larger pictures are refused before they are decoded.
-        num_workers: int >= 1. Threads that read and decode.
+        **kwargs: as for `FileReadingConfig`.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -71,18 +67,12 @@ class DataConfig:
     flow_scale: float = 20.0
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     test_fraction: float = 0.1
-    on_error: Literal["raise", "skip"] = "raise"
-    max_bad_fraction: float = 0.01
-    max_pixels: int = 2**26
-    num_workers: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check("size_px", min(self.size_px) >= 4, "two numbers, at least 4", self.size_px)
         check("flow_scale", 0.0 < self.flow_scale < 1e6, "positive", self.flow_scale)
-        for name, least in (("max_pixels", 4), ("num_workers", 1)):
-            check(name, getattr(self, name) >= least, f"at least {least}", getattr(self, name))
-        for name in ("test_fraction", "max_bad_fraction"):
-            check(name, 0.0 <= getattr(self, name) <= 1.0, "within [0, 1]", getattr(self, name))
+        check_within(self, "[0, 1]", "test_fraction")
 
 
 @dataclass(frozen=True)
@@ -137,15 +127,13 @@ class ModelConfig:
     pretrained: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (*_SIZES, "key_chunk", "query_chunk"):
-            value = getattr(self, name)
-            check(name, value is None or value >= 1, "None or at least 1", value)
-        check("dropout_rate", 0.0 <= self.dropout_rate < 1.0, "within [0, 1)", self.dropout_rate)
+        check_least(self, 1, *_SIZES, "key_chunk", "query_chunk")
+        check_within(self, "[0, 1)", "dropout_rate")
 
     def sizes(self) -> dict[str, int | bool]:
         """The settings that differ from the variant's."""
-        given = {name: getattr(self, name) for name in (*_SIZES, "query_residual")}
-        return {name: value for name, value in given.items() if value is not None}
+        names = (*_SIZES, "query_residual")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 _SIZES = (

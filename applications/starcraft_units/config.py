@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,8 @@ class DataConfig:
     alone: bool = False
 
     def __post_init__(self) -> None:
-        check("num_units", self.num_units >= 1, "at least 1", self.num_units)
-        share = self.test_fraction
-        check("test_fraction", 0.0 < share < 1.0, "within (0, 1)", share)
+        check_least(self, 1, "num_units")
+        check_within(self, "(0, 1)", "test_fraction")
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,11 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         sizes = ("embed_dim", "num_layers", "num_heads", "mlp_dim", "num_latents", "latent_dim", "head_dim")
-        for name in (*sizes, "key_dim"):
-            check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        check_least(self, 1, *sizes, "key_dim")
         cut = "latent_dim" if self.encoder == "perceiver" else "embed_dim"
         divides = getattr(self, cut) % self.num_heads == 0
         check(cut, divides, f"a multiple of `num_heads` = {self.num_heads}", getattr(self, cut))
-        rate = self.dropout_rate
-        check("dropout_rate", 0.0 <= rate < 1.0, "within [0, 1)", rate)
+        check_within(self, "[0, 1)", "dropout_rate")
 
 
 @dataclass(frozen=True)

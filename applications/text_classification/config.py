@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zorro_keras.applications.text_classification.glue_tasks import MULTITASK
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 from zorro_keras.applications.training.language_sizes import TINY_LENGTH, TINY_SIZES, LanguageSizes
 
 
@@ -35,10 +35,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check("tasks", len({*self.tasks}) == len(self.tasks), "names that differ", self.tasks)
-        check("length", self.length >= 3, "at least 3", self.length)
-        check("test_fraction", 0.0 < self.test_fraction < 1.0, "within (0, 1)", self.test_fraction)
-        most = self.max_bad_fraction
-        check("max_bad_fraction", 0.0 <= most <= 1.0, "within [0, 1]", most)
+        check_least(self, 3, "length")
+        check_within(self, "(0, 1)", "test_fraction")
+        check_within(self, "[0, 1]", "max_bad_fraction")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class ModelConfig(LanguageSizes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check("num_positions", self.num_positions >= 1, "at least 1", self.num_positions)
+        check_least(self, 1, "num_positions")
 
 
 @dataclass(frozen=True)

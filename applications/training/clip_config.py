@@ -9,7 +9,7 @@ from typing import Literal
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.pipelines.media_reading import MediaReading
 from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES
-from zorro_keras.applications.training.config import check
+from zorro_keras.applications.training.config import check, check_least, check_within
 
 STREAMS = ("audio", "video")
 
@@ -40,11 +40,9 @@ class ClipReadingConfig:
     max_worker_bytes: int | None = MAX_WORKER_BYTES
 
     def __post_init__(self) -> None:
-        check("num_workers", self.num_workers >= 1, "at least 1", self.num_workers)
-        check("max_bad_fraction", 0.0 <= self.max_bad_fraction <= 1.0, "within [0, 1]", self.max_bad_fraction)
+        check_least(self, 1, "num_workers", "max_worker_bytes")
+        check_within(self, "[0, 1]", "max_bad_fraction")
         check("deadline_seconds", self.deadline_seconds > 0.0, "positive", self.deadline_seconds)
-        most = self.max_worker_bytes
-        check("max_worker_bytes", most is None or most >= 1, "None or at least 1", most)
 
     def reading(
         self, num_classes: int, streams: tuple[str, ...] = STREAMS, faults_path: str | Path | None = None

@@ -67,11 +67,11 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_least(self, 1, "epochs", "batch_size", "steps_per_execution", "validate_every_epochs")
+        check_within(self, "[0, 1)", "warmup_fraction", "label_smoothing")
         for name, holds, expected in (
-            *((name, getattr(self, name) >= 1, "at least 1") for name in _COUNTS),
             ("steps_per_epoch", self.steps_per_epoch is None or self.steps_per_epoch >= 1, "at least 1"),
             ("learning_rate", 0 < self.learning_rate < math.inf, "positive"),
-            ("warmup_fraction", 0 <= self.warmup_fraction < 1, "within [0, 1)"),
             ("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0, "at least 0 or None"),
             (
                 "flat_fraction",
@@ -81,13 +81,9 @@ class TrainingConfig:
             ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive or None"),
             ("ema_momentum", self.ema_momentum is None or 0 < self.ema_momentum < 1, "within (0, 1)"),
-            ("label_smoothing", 0 <= self.label_smoothing < 1, "within [0, 1)"),
             ("seed", 0 <= self.seed < 2**31, "within [0, 2**31)"),
         ):
             check(name, holds, expected, getattr(self, name))
-
-
-_COUNTS = ("epochs", "batch_size", "steps_per_execution", "validate_every_epochs")
 
 
 def check(name: str, holds: bool, expected: str, value: object) -> None:
@@ -98,6 +94,33 @@ def check(name: str, holds: bool, expected: str, value: object) -> None:
     """
     if not holds:
         raise _bad_value(f"`{name}` must be {expected}. Received: {name}={value!r}")
+
+
+def check_least(config: Any, least: int, *names: str) -> None:
+    """Refuses fields below `least`. Those whose type allows None may be None.
+
+    Raises:
+        ConfigError: as `check` does.
+    """
+    hints = typing.get_type_hints(type(config))
+    for name in names:
+        value, is_optional = getattr(config, name), type(None) in typing.get_args(hints[name])
+        holds = (is_optional and value is None) or value >= least
+        check(name, holds, f"{'None or ' if is_optional else ''}at least {least}", value)
+
+
+def check_within(config: Any, interval: str, *names: str) -> None:
+    """Refuses fields outside an interval such as "[0, 1)": an end beside a round bracket is outside.
+
+    Raises:
+        ConfigError: as `check` does.
+    """
+    low, high = map(float, interval[1:-1].split(","))
+    for name in names:
+        value = getattr(config, name)
+        holds = low < value < high
+        holds = holds or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]")
+        check(name, holds, f"within {interval}", value)
 
 
 def apply_overrides(config: T, assignments: Sequence[str]) -> T:

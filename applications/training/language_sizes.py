@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zorro_keras.applications.training.config import check
+from zorro_keras.applications.training.config import check, check_least, check_within
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,12 @@ class LanguageSizes:
     remat: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_latents", "num_layers", "num_heads"):
-            check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        check_least(self, 1, "num_latents", "num_layers", "num_heads")
         for name in ("embed_dim", "latent_dim", "query_key_dim"):
             value = getattr(self, name)
             divides = value >= 1 and value % self.num_heads == 0
             check(name, divides, f"a positive multiple of `num_heads` = {self.num_heads}", value)
-        rate = self.dropout_rate
-        check("dropout_rate", 0.0 <= rate < 1.0, "within [0, 1)", rate)
+        check_within(self, "[0, 1)", "dropout_rate")
 
     def sizes(self) -> dict[str, int | float | bool]:
         """What `PerceiverIOBackbone.from_variant` takes of these."""

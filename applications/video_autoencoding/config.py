@@ -8,7 +8,7 @@ from typing import Literal
 
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.training.clip_config import ClipReadingConfig
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ class DataConfig(ClipReadingConfig):
         super().__post_init__()
         low, high = self.zoom
         check("zoom", 1.0 <= low <= high, "two numbers, 1 <= lowest <= highest", self.zoom)
-        check("flip_rate", 0.0 <= self.flip_rate <= 1.0, "within [0, 1]", self.flip_rate)
-        for name in ("audio_points", "image_points", "baseline_clips"):
-            check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        check_within(self, "[0, 1]", "flip_rate")
+        check_least(self, 1, "audio_points", "image_points", "baseline_clips")
 
     @property
     def points(self) -> dict[str, int]:
@@ -97,12 +96,9 @@ class ModelConfig:
     pretrained: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (*_SIZES, "key_chunk"):
-            value = getattr(self, name)
-            check(name, value is None or value >= 1, "None or at least 1", value)
-        check("points_per_chunk", self.points_per_chunk >= 1, "at least 1", self.points_per_chunk)
-        check("label_mask_rate", 0.0 <= self.label_mask_rate <= 1.0, "within [0, 1]", self.label_mask_rate)
-        check("dropout_rate", 0.0 <= self.dropout_rate < 1.0, "within [0, 1)", self.dropout_rate)
+        check_least(self, 1, *_SIZES, "key_chunk", "points_per_chunk")
+        check_within(self, "[0, 1]", "label_mask_rate")
+        check_within(self, "[0, 1)", "dropout_rate")
         for name, weight in self.loss_weights.items():
             check(f"{name}_loss_weight", 0.0 <= weight < math.inf, "at least 0", weight)
 
@@ -113,8 +109,7 @@ class ModelConfig:
 
     def sizes(self) -> dict[str, int]:
         """The sizes that differ from the variant's."""
-        given = {name: getattr(self, name) for name in _SIZES}
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name in _SIZES if (value := getattr(self, name)) is not None}
 
 
 _SIZES = (

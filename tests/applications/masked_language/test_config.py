@@ -70,7 +70,7 @@ def test_a_vocabulary_that_is_not_the_tokenizers_is_refused(config):
         (ModelConfig, {"embed_dim": 9}, "`embed_dim` must be a positive multiple of `num_heads` = 8"),
         (ModelConfig, {"embedding_stddev": 0.0}, "`embedding_stddev` must be positive"),
         (ModelConfig, {"dropout_rate": 1.0}, "`dropout_rate`"),
-        (ModelConfig, {"vocabulary_size": 3}, "`vocabulary_size` must be at least 7"),
+        (ModelConfig, {"vocabulary_size": 3}, "`vocabulary_size` must be None or at least 7"),
     ],
 )
 def test_a_value_out_of_range_is_named(kind, values, message):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from typing import Literal
 
 import pytest
@@ -9,6 +10,8 @@ from zorro_keras.applications.training.config import (
     TrainingConfig,
     apply_overrides,
     check,
+    check_least,
+    check_within,
     differences,
     field_paths,
     from_json,
@@ -135,3 +138,37 @@ def test_differences_name_the_key_and_both_values():
         "shape.name: square -> round",
         "training.seed: 0 -> 5",
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    count: int = 3
+    size: int | None = 3
+    rate: float = 0.5
+
+
+def test_a_field_may_be_none_only_where_its_type_says_so():
+    check_least(Bounds(size=None), 3, "count", "size")
+    with pytest.raises(ConfigError, match="`count` must be at least 4. Received: count=3"):
+        check_least(Bounds(), 4, "count")
+    with pytest.raises(ConfigError, match="`size` must be None or at least 3. Received: size=2"):
+        check_least(Bounds(size=2), 3, "count", "size")
+
+
+@pytest.mark.parametrize(
+    ("interval", "allowed", "refused"),
+    [
+        ("[0, 1]", (0, 0.5, 1), (-0.01, 1.01, float("nan"))),
+        ("[0, 1)", (0, 0.5), (-0.01, 1, float("nan"))),
+        ("(0, 1]", (0.5, 1), (0, 1.01, float("nan"))),
+        ("(0, 0.5)", (0.25,), (0, 0.5, float("nan"))),
+    ],
+)
+def test_an_interval_holds_its_ends_where_its_brackets_are_square(interval, allowed, refused):
+    for value in allowed:
+        check_within(Bounds(rate=value), interval, "rate")
+    for value in refused:
+        with pytest.raises(
+            ConfigError, match=rf"`rate` must be within {re.escape(interval)}. Received: rate="
+        ):
+            check_within(Bounds(rate=value), interval, "rate")

@@ -55,7 +55,7 @@ def test_the_three_compressions_are_the_papers():
         ("data.num_workers=0", "`num_workers` must be at least 1"),
         ("model.video_patch=(1,5,4)", "`video_patch` must be 3 positive sizes that divide"),
         ("model.samples_per_patch=7", "`samples_per_patch` must be a divisor of"),
-        ("model.num_latents=0", "`num_latents` must be None or at least 1"),
+        ("model.num_latents=0", "`num_latents` must be at least 1"),
         ("model.label_mask_rate=1.1", r"`label_mask_rate` must be within \[0, 1\]"),
         ("model.label_loss_weight=-1", "`label_loss_weight` must be at least 0"),
         ("model.dropout_rate=1.0", r"`dropout_rate` must be within \[0, 1\)"),
