@@ -128,13 +128,13 @@ def evaluation_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(evaluation_order, len(clips), num_windows),
+        partial(evaluation_order, len(clips), num_clips=num_windows),
         config.data.reading(len(data.label_names), config.data.streams, faults_path),
         FrameFit(geometry.height_px, geometry.width_px),
         windows_per_clip=num_windows,
     )
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
-    batches = evaluation_batches(examples, config.training.batch_size)
+    batches = evaluation_batches(examples, config.training.batch_size, len(clips) * num_windows)
     return finished(batches, finish), [clip.id for clip in clips for _ in range(num_windows)]
 
 

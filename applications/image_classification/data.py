@@ -7,7 +7,6 @@ another gives after k batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from zorro_keras.applications.pipelines.batches import (
     mapped,
     training_batches,
 )
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.image_crops import (
     ImageDraw,
     cut,
@@ -30,52 +28,24 @@ from zorro_keras.applications.pipelines.image_crops import (
     random_flip,
     resize,
 )
-from zorro_keras.applications.pipelines.image_examples import ImageReading, image_examples
+from zorro_keras.applications.pipelines.image_examples import image_examples
 from zorro_keras.applications.pipelines.image_generated import generate_images
 from zorro_keras.applications.pipelines.image_mixing import mix_pairs
 from zorro_keras.applications.pipelines.image_rand_augment import rand_augment
-from zorro_keras.applications.pipelines.image_sources import ImageSource, read_image_source
+from zorro_keras.applications.pipelines.image_sources import read_image_source
 from zorro_keras.applications.pipelines.order import draw_seed, evaluation_order, training_order
+from zorro_keras.applications.pipelines.source_data import SourceData
 
 Preprocess = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """Opened pictures.
-
-    Attributes:
-        source: `ImageSource`.
-        faults: `FaultSlot`, for `host_errors`.
-    """
-
-    source: ImageSource
-    faults: FaultSlot = field(default_factory=FaultSlot, compare=False)
+class ImageData(SourceData):
+    """Opened pictures: `SourceData`, and what they may show."""
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The classes; index k is class k."""
         return self.source.label_names
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the data do: a run is resumed only on the data it began with."""
-        return self.source.fingerprint
-
-    @property
-    def num_train(self) -> int:
-        """Pictures in the training split."""
-        return sum(entry.split == "train" for entry in self.source.entries)
-
-    @property
-    def num_test(self) -> int:
-        """Pictures that evaluation looks at."""
-        return sum(entry.split == self.evaluation_split for entry in self.source.entries)
-
-    @property
-    def evaluation_split(self) -> str:
-        """ "test", or "val" where there is no labelled test split, as in ImageNet."""
-        return "test" if any(entry.split == "test" for entry in self.source.entries) else "val"
 
 
 def default_data(out: str | Path) -> Path:
@@ -131,8 +101,9 @@ def training_dataset(
     examples = image_examples(
         entries,
         partial(training_order, len(entries), config.training.seed),
-        _reading(data, config, faults_path),
+        config.data.reading(data.source.root, faults_path),
         data.faults,
+        num_classes=len(data.label_names),
         start_position=start_step * num_read,
     )
     augmented = mapped(examples, partial(_augmented, config=config))
@@ -167,34 +138,15 @@ def evaluation_dataset(
     entries = data.source.split(split or data.evaluation_split)
     examples = image_examples(
         entries,
-        partial(_evaluation_order, len(entries)),
-        _reading(data, config, faults_path),
+        partial(evaluation_order, len(entries)),
+        config.data.reading(data.source.root, faults_path),
         data.faults,
+        num_classes=len(data.label_names),
     )
     seen = mapped(examples, partial(_seen, config=config))
-    batches = evaluation_batches(seen, config.training.batch_size)
-    # A generator does not know its length, and Keras warns of the end of data it did not expect.
-    num_batches = -(-len(entries) // config.training.batch_size)
-    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    batches = evaluation_batches(seen, config.training.batch_size, len(entries))
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
     return finished(batches, finish), [entry.id for entry in entries]
-
-
-def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
-    return evaluation_order(num_examples, start_position=start_position)
-
-
-def _reading(data: ImageData, config: Config, faults_path: str | Path | None) -> ImageReading:
-    settings = config.data
-    return ImageReading(
-        root=data.source.root,
-        num_classes=len(data.label_names),
-        on_error=settings.on_error,
-        max_bad_fraction=settings.max_bad_fraction,
-        num_workers=settings.num_workers,
-        max_pixels=settings.max_pixels,
-        faults_path=faults_path,
-    )
 
 
 def _augmented(example: dict[str, Any], *, config: Config) -> dict[str, Any]:

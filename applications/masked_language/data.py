@@ -18,8 +18,9 @@ import tensorflow as tf
 from zorro_keras.applications.masked_language.config import Config
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 from zorro_keras.applications.masked_language.rows import TextRows
-from zorro_keras.applications.pipelines.faults import SourceError, ZorroError
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.batches import counted
+from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 from zorro_keras.applications.pipelines.text_generated import write_generated_texts
 from zorro_keras.applications.pipelines.text_readers import SPLITS, TextFiles
 
@@ -145,8 +146,7 @@ def evaluation_dataset(
             )
 
     dataset = _dataset(batches, data.faults, batch_size, preprocessor.length)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-num_rows // batch_size)))
-    return dataset, range(num_rows)
+    return counted(dataset, batch_size, num_rows), range(num_rows)
 
 
 def _rows(
@@ -158,16 +158,7 @@ def _rows(
 def _dataset(
     batches: Callable[[], Iterator[Any]], faults: FaultSlot, batch_size: int, length: int
 ) -> tf.data.Dataset:
-    """A dataset of what a generator gives; an error of ours in it is kept, since TensorFlow loses it."""
-
-    def watched() -> Iterator[Any]:
-        try:
-            yield from batches()
-        except ZorroError as error:
-            faults.put(error)
-            raise
-
     shape = (batch_size, length)
     x = {"text": tf.TensorSpec(shape, tf.int32), "padding_mask": {"text": tf.TensorSpec(shape, tf.bool)}}
     signature = (x, tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32))
-    return tf.data.Dataset.from_generator(watched, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    return watched_dataset(batches, signature, faults).prefetch(tf.data.AUTOTUNE)

@@ -16,11 +16,10 @@ from zorro_keras.applications.optical_flow.evaluation import Evaluation
 from zorro_keras.applications.optical_flow.optical_flow import OpticalFlow
 from zorro_keras.applications.optical_flow.report import report_page
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
-from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.report_files import write_report
-from zorro_keras.applications.training.run import Run, open_run
+from zorro_keras.applications.training.run import open_run
 
 
 def predict(
@@ -94,7 +93,8 @@ def evaluate(
     is_new = data.fingerprint != run.data_fingerprint
     split = None if is_new and not data.source.names_splits else data.evaluation_split
     evaluation = Evaluation(_tiled(run.task, max_megabytes))
-    evaluation.add_all(data.source.split(split), _reading(run, data.source.root))
+    reading = run.config.data.reading(data.source.root, run.folder.faults_file)
+    evaluation.add_all(data.source.split(split), reading)
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
@@ -114,15 +114,3 @@ def _tiled(task: OpticalFlow, max_megabytes: float | None) -> TiledFlow:
         return TiledFlow(task, max_megabytes=max_megabytes)
     except ValueError as error:
         raise ConfigError(str(error), stage="command", reason="bad_value") from error
-
-
-def _reading(run: Run, root: str) -> Reading:
-    settings = run.config.data
-    return Reading(
-        root=root,
-        on_error=settings.on_error,
-        max_bad_fraction=settings.max_bad_fraction,
-        num_workers=settings.num_workers,
-        max_pixels=settings.max_pixels,
-        faults_path=run.folder.faults_file,
-    )

@@ -7,7 +7,6 @@ another gives after k batches.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import tensorflow as tf
 
 from zorro_keras.applications.optical_flow.config import Config
 from zorro_keras.applications.optical_flow.curriculum import Phases
-from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.batches import (
     evaluation_batches,
     finished,
@@ -26,45 +24,12 @@ from zorro_keras.applications.pipelines.batches import (
 from zorro_keras.applications.pipelines.flow_augment import augmented, severity_at
 from zorro_keras.applications.pipelines.flow_examples import flow_examples
 from zorro_keras.applications.pipelines.flow_generated import generate_flow
-from zorro_keras.applications.pipelines.flow_sources import FlowSource, read_flow_source
+from zorro_keras.applications.pipelines.flow_sources import read_flow_source
 from zorro_keras.applications.pipelines.flow_warp import reversed_pair, scaled_box
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
+from zorro_keras.applications.pipelines.source_data import SourceData
 
 Preprocess = Callable[..., tuple]
-
-
-@dataclass(frozen=True)
-class FlowData:
-    """Opened pairs.
-
-    Attributes:
-        source: `FlowSource`.
-        faults: `FaultSlot`, for `host_errors`.
-    """
-
-    source: FlowSource
-    faults: FaultSlot = field(default_factory=FaultSlot, compare=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the data do: a run is resumed only on the data it began with."""
-        return self.source.fingerprint
-
-    @property
-    def num_train(self) -> int:
-        """Pairs in the training split."""
-        return sum(entry.split == "train" for entry in self.source.entries)
-
-    @property
-    def num_test(self) -> int:
-        """Pairs that evaluation looks at."""
-        return sum(entry.split == self.evaluation_split for entry in self.source.entries)
-
-    @property
-    def evaluation_split(self) -> str:
-        """ "test", or "val" where there is no test split, as in FlyingChairs."""
-        return "test" if any(entry.split == "test" for entry in self.source.entries) else "val"
 
 
 def default_data(out: str | Path) -> Path:
@@ -73,7 +38,7 @@ def default_data(out: str | Path) -> Path:
     return Path(out)
 
 
-def open_data(path: str | Path, config: Config) -> FlowData:
+def open_data(path: str | Path, config: Config) -> SourceData:
     """Opens a data set of flow, whose layout is recognised, and checks that its files are there.
 
     Args:
@@ -84,11 +49,11 @@ def open_data(path: str | Path, config: Config) -> FlowData:
         SourceError: if the list cannot be trusted.
     """
     share, seed = config.data.test_fraction, config.training.seed
-    return FlowData(read_flow_source(path, test_fraction=share, seed=seed))
+    return SourceData(read_flow_source(path, test_fraction=share, seed=seed))
 
 
 def training_dataset(
-    data: FlowData,
+    data: SourceData,
     config: Config,
     preprocessor: Preprocess,
     *,
@@ -102,7 +67,7 @@ def training_dataset(
     more.
 
     Args:
-        data: `FlowData`.
+        data: `SourceData`.
         config: `Config`.
         preprocessor: callable of `({"frames"}, flow, weight)`, batches in pixels.
         start_step: int. The first step to give: 0, or the number of steps already done.
@@ -124,7 +89,7 @@ def training_dataset(
 
     def pairs_from(position: int) -> tf.data.Dataset:
         order = partial(training_order, len(entries), config.training.seed)
-        reading = _reading(data, config, faults_path)
+        reading = config.data.reading(data.source.root, faults_path)
         return flow_examples(entries, order, reading, data.faults, start_position=position)
 
     both_ways = mapped(
@@ -142,7 +107,7 @@ def training_dataset(
 
 
 def evaluation_dataset(
-    data: FlowData,
+    data: SourceData,
     config: Config,
     preprocessor: Preprocess,
     *,
@@ -154,7 +119,7 @@ def evaluation_dataset(
     `zorro-keras evaluate` looks at whole pairs, by tiles.
 
     Args:
-        data: `FlowData`.
+        data: `SourceData`.
         config: `Config`.
         preprocessor: as for `training_dataset`.
         split: "train", "val" or "test"; None is `data.evaluation_split`.
@@ -168,30 +133,11 @@ def evaluation_dataset(
         SourceError: if the split is empty.
     """
     entries = data.source.split(split or data.evaluation_split)
-    order = partial(_evaluation_order, len(entries))
-    examples = flow_examples(entries, order, _reading(data, config, faults_path), data.faults)
+    order = partial(evaluation_order, len(entries))
+    examples = flow_examples(entries, order, config.data.reading(data.source.root, faults_path), data.faults)
     seen = mapped(examples, partial(_middle, config=config))
-    batches = evaluation_batches(seen, config.training.batch_size)
-    # A generator does not know its length, and Keras warns of the end of data it did not expect.
-    num_batches = -(-len(entries) // config.training.batch_size)
-    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    batches = evaluation_batches(seen, config.training.batch_size, len(entries))
     return finished(batches, partial(_finish, preprocessor=preprocessor)), [entry.id for entry in entries]
-
-
-def _evaluation_order(num_examples: int, start_position: int) -> tf.data.Dataset:
-    return evaluation_order(num_examples, start_position=start_position)
-
-
-def _reading(data: FlowData, config: Config, faults_path: str | Path | None) -> Reading:
-    settings = config.data
-    return Reading(
-        root=data.source.root,
-        on_error=settings.on_error,
-        max_bad_fraction=settings.max_bad_fraction,
-        num_workers=settings.num_workers,
-        max_pixels=settings.max_pixels,
-        faults_path=faults_path,
-    )
 
 
 def _both_ways(example: dict[str, Any], *, config: Config) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,8 @@ class Evaluation:
         def read(index: int) -> FlowPair:
             return read_pair(entries[index], root=reading.root, max_pixels=reading.max_pixels)
 
-        def order_from(position: int) -> Any:
-            return evaluation_order(len(entries), start_position=position)
-
         ids = [entry.id for entry in entries]
-        for _, index, pair in accounted(ids, order_from, read, reading):
+        for _, index, pair in accounted(ids, partial(evaluation_order, len(ids)), read, reading):
             if pair is None:
                 self.unusable.append(ids[index])
             else:

@@ -22,12 +22,13 @@ def training_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Data
     return examples.batch(batch_size, drop_remainder=True)
 
 
-def evaluation_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(examples: tf.data.Dataset, batch_size: int, num_examples: int) -> tf.data.Dataset:
     """Batches of exactly `batch_size` examples, the last filled up with blanks.
 
     Args:
         examples: dataset of dicts of tensors with an entry `presence`, a dict of bool scalars by stream.
         batch_size: int. B. Positive.
+        num_examples: int. How many `examples` are.
 
     Returns:
         Dataset of nested dicts, each tensor with a leading axis of B, and `weight` float32 `(B,)`: 1 for an
@@ -40,7 +41,16 @@ def evaluation_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Da
         batch = {**batch, "weight": tf.cast(there, tf.float32)}
         return tf.nest.map_structure(lambda value: _fill(value, batch_size), batch)
 
-    return examples.batch(batch_size).map(weigh_and_pad)
+    return counted(examples.batch(batch_size).map(weigh_and_pad), batch_size, num_examples)
+
+
+def counted(batches: tf.data.Dataset, batch_size: int, num_examples: int) -> tf.data.Dataset:
+    """Tells batches how many they are: enough for all examples, the last perhaps not whole.
+
+    A generator does not know its length, and Keras warns of the end of data it did not expect. Reading other
+    than that many raises `tf.errors.FailedPreconditionError`.
+    """
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-num_examples // batch_size)))
 
 
 def mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[str, Any]]) -> tf.data.Dataset:

@@ -60,6 +60,11 @@ class ClipData:
         """Clips in the test split."""
         return len(self.clips["test"])
 
+    @property
+    def evaluation_split(self) -> str:
+        """ "test", or "val" where there is no labelled test split, as in Kinetics."""
+        return "test" if self.clips["test"] else "val"
+
     def split(self, name: str) -> tuple[Any, ...]:
         """The clips of a split.
 

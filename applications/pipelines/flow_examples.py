@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.pipelines.accounted_reading import Order, Reading, accounted
-from zorro_keras.applications.pipelines.faults import ZorroError
 from zorro_keras.applications.pipelines.flow_entry import FlowEntry
 from zorro_keras.applications.pipelines.flow_pairs import FlowPair, read_pair
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 
 _BLANK_PX = 2
 
@@ -49,12 +48,8 @@ def flow_examples(
         return read_pair(entries[index], root=reading.root, max_pixels=reading.max_pixels)
 
     def generate() -> Iterator[dict[str, Any]]:
-        try:
-            for position, _, pair in accounted(ids, order_from, read, reading, start_position):
-                yield _example(position, pair)
-        except ZorroError as error:
-            faults.put(error)
-            raise
+        for position, _, pair in accounted(ids, order_from, read, reading, start_position):
+            yield _example(position, pair)
 
     signature = {
         "frames": tf.TensorSpec([2, None, None, 3], tf.uint8),
@@ -63,7 +58,7 @@ def flow_examples(
         "position": tf.TensorSpec([], tf.int64),
         "presence": {"frames": tf.TensorSpec([], tf.bool)},
     }
-    return tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return watched_dataset(generate, signature, faults)
 
 
 def _example(position: int, pair: FlowPair | None) -> dict[str, Any]:

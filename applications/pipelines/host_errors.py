@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -32,6 +33,27 @@ class FaultSlot:
         """Gives the error away, or None."""
         error, self._error = self._error, None
         return error
+
+
+def watched_dataset(
+    generate: Callable[[], Iterator[Any]], signature: Any, faults: FaultSlot
+) -> tf.data.Dataset:
+    """A dataset of what a generator gives, whose error is kept in `faults`.
+
+    Args:
+        generate: function that begins a pass: an iterator of nested tuples and dicts of arrays.
+        signature: the same nesting of `tf.TensorSpec`.
+        faults: `FaultSlot`.
+    """
+
+    def watched() -> Iterator[Any]:
+        try:
+            yield from generate()
+        except ZorroError as error:
+            faults.put(error)
+            raise
+
+    return tf.data.Dataset.from_generator(watched, output_signature=signature)
 
 
 @contextlib.contextmanager

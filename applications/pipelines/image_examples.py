@@ -16,31 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.pipelines.accounted_reading import Order, Reading, accounted
-from zorro_keras.applications.pipelines.faults import ZorroError
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 from zorro_keras.applications.pipelines.image_decode import DecodedImage, decode_image, read_bytes
 from zorro_keras.applications.pipelines.image_sources import ImageEntry
-
-
-@dataclass(frozen=True)
-class ImageReading(Reading):
-    """How pictures are read, and what happens to those that cannot be.
-
-    Args:
-        num_classes: int. K.
-        **kwargs: as for `Reading`. `faults_path` also gets, once per picture, what is uncommon about one that
-            is used all the same, such as "cmyk".
-    """
-
-    num_classes: int = 1
 
 
 def image_examples(
     entries: Sequence[ImageEntry],
     order_from: Order,
-    reading: ImageReading,
+    reading: Reading,
     faults: FaultSlot,
     *,
+    num_classes: int,
     start_position: int = 0,
 ) -> tf.data.Dataset:
     """Reads the pictures of an order.
@@ -48,9 +35,11 @@ def image_examples(
     Args:
         entries: sequence of `ImageEntry`. The pictures of one split.
         order_from: function from a position to the order from there on: see `accounted`.
-        reading: `ImageReading`.
+        reading: `Reading`. Its `faults_path` also gets, once per picture, what is uncommon about one that is
+            used all the same, such as "cmyk".
         faults: `FaultSlot`. Receives the error that ends the data set, since TensorFlow only passes on its
             text.
+        num_classes: int. K.
         start_position: int. The first position to read.
 
     Returns:
@@ -64,25 +53,21 @@ def image_examples(
         read = accounted(
             ids, order_from, lambda index: _read(entries[index], reading), reading, start_position
         )
-        try:
-            for position, index, image in read:
-                if image is not None:
-                    notes.write(ids[index], image.notes)
-                yield _example(position, image, entries[index], reading)
-        except ZorroError as error:
-            faults.put(error)
-            raise
+        for position, index, image in read:
+            if image is not None:
+                notes.write(ids[index], image.notes)
+            yield _example(position, image, entries[index], num_classes)
 
     signature = {
         "image": tf.TensorSpec([None, None, 3], tf.uint8),
         "position": tf.TensorSpec([], tf.int64),
         "presence": {"image": tf.TensorSpec([], tf.bool)},
-        "labels": tf.TensorSpec([reading.num_classes], tf.float32),
+        "labels": tf.TensorSpec([num_classes], tf.float32),
     }
-    return tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return watched_dataset(generate, signature, faults)
 
 
-def _read(entry: ImageEntry, reading: ImageReading) -> DecodedImage:
+def _read(entry: ImageEntry, reading: Reading) -> DecodedImage:
     num_bytes = None if entry.offset is None else entry.num_bytes
     data = read_bytes(entry.path, root=reading.root, offset=entry.offset or 0, num_bytes=num_bytes)
     name = entry.path if entry.offset is None else entry.id
@@ -105,9 +90,9 @@ class _Notes:
 
 
 def _example(
-    position: int, image: DecodedImage | None, entry: ImageEntry, reading: ImageReading
+    position: int, image: DecodedImage | None, entry: ImageEntry, num_classes: int
 ) -> dict[str, Any]:
-    labels = np.zeros(reading.num_classes, np.float32)
+    labels = np.zeros(num_classes, np.float32)
     if image is not None:
         labels[entry.label_index] = 1.0
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import tensorflow as tf
 
 from zorro_keras.applications.pipelines.decode_task import DecodeTask, decode
 from zorro_keras.applications.pipelines.faults import Ledger, ZorroError
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 from zorro_keras.applications.pipelines.media import Window
 from zorro_keras.applications.pipelines.media_reading import MediaReading
 from zorro_keras.applications.pipelines.sources import Source
@@ -47,15 +48,8 @@ def media_examples(
     Returns:
         Dataset of raw examples as `shard_examples` gives them, frames at the size of `reading.geometry`.
     """
-
-    def generate() -> Iterator[dict[str, Any]]:
-        try:
-            yield from _decoded(source, order_from, reading, start_position, windows_per_clip)
-        except ZorroError as error:
-            faults.put(error)
-            raise
-
-    return tf.data.Dataset.from_generator(generate, output_signature=_signature(reading))
+    decoded = partial(_decoded, source, order_from, reading, start_position, windows_per_clip)
+    return watched_dataset(decoded, _signature(reading), faults)
 
 
 def _decoded(

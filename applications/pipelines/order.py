@@ -73,8 +73,7 @@ def training_order(num_examples: int, seed: int, start_position: int = 0) -> tf.
 
     Returns:
         Infinite dataset of dicts of scalars: `position` int64; `index` int64 in `[0, num_examples)`;
-            `fraction`
-        float32 in `[0, 1)`, which says where in its clip the window starts.
+        `fraction` float32 in `[0, 1)`, which says where in its clip the window starts.
 
     Raises:
         ValueError: if `num_examples` is not positive or `start_position` is negative.
@@ -93,13 +92,13 @@ def training_order(num_examples: int, seed: int, start_position: int = 0) -> tf.
     return tf.data.Dataset.counter(tf.constant(start_position, tf.int64)).map(place)
 
 
-def evaluation_order(num_examples: int, num_clips: int = 1, start_position: int = 0) -> tf.data.Dataset:
+def evaluation_order(num_examples: int, start_position: int = 0, *, num_clips: int = 1) -> tf.data.Dataset:
     """The order of evaluation: every example once, in the order of the source, `num_clips` windows in a row.
 
     Args:
         num_examples: int. Examples in the split. Positive.
-        num_clips: int. Windows per example: 1 is the centre, more are spaced evenly from start to end.
         start_position: int. The first position to give; there are `num_examples * num_clips` in all.
+        num_clips: int. Windows per example: 1 is the centre, more are spaced evenly from start to end.
 
     Returns:
         Dataset of dicts as `training_order` gives them.

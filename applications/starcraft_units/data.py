@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batches import counted
 from zorro_keras.applications.pipelines.battle_generated import generate_battles
-from zorro_keras.applications.pipelines.faults import SourceError, ZorroError
-from zorro_keras.applications.pipelines.host_errors import FaultSlot
+from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 from zorro_keras.applications.pipelines.unit_battle import Battle, checked_battle
 from zorro_keras.applications.pipelines.unit_files import battle_digest, open_unit_file, unit_paths
 from zorro_keras.applications.starcraft_units.config import Config
@@ -187,8 +188,7 @@ def evaluation_dataset(
             yield _batch(battles, batch_size, data, config)
 
     dataset = _dataset(batches, data, config)
-    num_batches = -(-len(places) // batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)), range(len(places))
+    return counted(dataset, batch_size, len(places)), range(len(places))
 
 
 def _order(num_battles: int, seed: int, position: int) -> Iterator[int]:
@@ -216,15 +216,6 @@ def _batch(
 
 
 def _dataset(batches: Callable[[], Iterator[Any]], data: UnitData, config: Config) -> tf.data.Dataset:
-    """A dataset of what a generator gives; an error of ours in it is kept, since TensorFlow loses it."""
-
-    def watched() -> Iterator[Any]:
-        try:
-            yield from batches()
-        except ZorroError as error:
-            data.faults.put(error)
-            raise
-
     shape = (config.training.batch_size, data.num_units)
     shape = (shape[0] * shape[1], 1) if config.data.alone else shape
     x = {
@@ -232,4 +223,4 @@ def _dataset(batches: Callable[[], Iterator[Any]], data: UnitData, config: Confi
         "padding_mask": {"units": tf.TensorSpec(shape, tf.bool)},
     }
     signature = (x, tf.TensorSpec(shape, tf.float32), tf.TensorSpec(shape, tf.float32))
-    return tf.data.Dataset.from_generator(watched, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    return watched_dataset(batches, signature, data.faults).prefetch(tf.data.AUTOTUNE)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batches import counted
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
 from zorro_keras.applications.pipelines.order import training_order
 from zorro_keras.applications.text_classification.config import Config
@@ -98,8 +99,7 @@ def training_dataset(
     batch_size = config.training.batch_size
     order = training_order(len(examples), config.training.seed, start_step * batch_size)
     order = order.map(lambda place: place["index"]).batch(batch_size, drop_remainder=True)
-    endless = tf.data.INFINITE_CARDINALITY
-    return _batches(examples, preprocessor, batch_size, order.as_numpy_iterator, endless)
+    return _batches(examples, preprocessor, batch_size, order.as_numpy_iterator)
 
 
 def evaluation_dataset(
@@ -133,8 +133,8 @@ def evaluation_dataset(
         for first in range(0, len(examples), batch_size):
             yield np.arange(first, min(first + batch_size, len(examples)))
 
-    count = -(-len(examples) // batch_size)
-    return _batches(examples, preprocessor, batch_size, order, count), examples.ids
+    batches = _batches(examples, preprocessor, batch_size, order)
+    return counted(batches, batch_size, len(examples)), examples.ids
 
 
 def _write_down(data: TextData, path: Path) -> None:
@@ -179,9 +179,8 @@ def _batches(
     preprocessor: Preprocessor,
     batch_size: int,
     order: Callable[[], Iterator[np.ndarray]],
-    count: int,
 ) -> tf.data.Dataset:
-    """The `count` batches of the indices that `order` gives; short ones are filled up with empty texts."""
+    """The batches of the indices that `order` gives; short ones are filled up with empty texts."""
 
     def batch(indices: np.ndarray) -> tuple[dict, dict, dict]:
         texts = [examples.texts[index] for index in indices] + [("",)] * (batch_size - len(indices))
@@ -190,5 +189,4 @@ def _batches(
     blank = batch(np.zeros(0, np.int64))
     signature = tf.nest.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), blank)
     dataset = tf.data.Dataset.from_generator(lambda: map(batch, order()), output_signature=signature)
-    # Told how many there are, Keras does not warn when they end.
-    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
+    return dataset.prefetch(tf.data.AUTOTUNE)

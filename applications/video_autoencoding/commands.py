@@ -20,7 +20,7 @@ from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.run import open_run
 from zorro_keras.applications.training.run_folder import write_atomically
 from zorro_keras.applications.video_autoencoding.autoencoder import VideoAutoencoder
-from zorro_keras.applications.video_autoencoding.data import evaluation_dataset, evaluation_split, open_data
+from zorro_keras.applications.video_autoencoding.data import evaluation_dataset, open_data
 from zorro_keras.applications.video_autoencoding.rebuild import rebuild
 from zorro_keras.applications.video_autoencoding.report import report_page
 from zorro_keras.applications.video_autoencoding.scores import ClipScores, mean_frame_of
@@ -119,7 +119,7 @@ def evaluate(
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
-        "split": evaluation_split(data),
+        "split": data.evaluation_split,
         "backend": keras.backend.backend(),
         **figures,
     }

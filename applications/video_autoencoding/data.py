@@ -6,7 +6,6 @@ another gives after k batches.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -57,11 +56,6 @@ def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | 
             path=path, stage="config", reason="bad_label",
         )  # fmt: skip
     return data
-
-
-def evaluation_split(data: ClipData) -> str:
-    """ "test", or "val" where there is no labelled test split, as in Kinetics."""
-    return "test" if data.clips.get("test") else "val"
 
 
 def training_dataset(
@@ -122,7 +116,7 @@ def evaluation_dataset(
         data: `ClipData`.
         config: `Config`.
         preprocessor: as for `training_dataset`.
-        split: "train", "val" or "test"; None is that of `evaluation_split`.
+        split: "train", "val" or "test"; None is `data.evaluation_split`.
         whole: bool. Leaves out `rows`, so that all points are asked for; otherwise those of a batch are the
             same in each pass.
         faults_path: optional path. Faults of media read directly are appended here.
@@ -134,20 +128,18 @@ def evaluation_dataset(
     Raises:
         SourceError: if the split is empty.
     """
-    clips = data.split(split or evaluation_split(data))
+    clips = data.split(split or data.evaluation_split)
     clip, batch_size = config.data.geometry, config.training.batch_size
     if whole:
         batch_size = min(batch_size, WHOLE_BATCH)
     examples = clip_examples(
         data,
         clips,
-        partial(evaluation_order, len(clips), 1),
+        partial(evaluation_order, len(clips)),
         config.data.reading(len(data.label_names), faults_path=faults_path),
         FrameFit(clip.height_px, clip.width_px),
     )
-    batches = evaluation_batches(examples, batch_size)
-    # A generator does not know its length, and Keras warns of the end of data it did not expect.
-    batches = batches.apply(tf.data.experimental.assert_cardinality(math.ceil(len(clips) / batch_size)))
+    batches = evaluation_batches(examples, batch_size, len(clips))
     finish = partial(_evaluation_batch, config=config, preprocessor=preprocessor, whole=whole)
     return finished(batches, finish), [entry.id for entry in clips]
 

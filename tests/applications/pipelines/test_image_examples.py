@@ -9,15 +9,12 @@ import pytest
 import tensorflow as tf
 
 from tests.image_maker import class_folders, encoded, pixels, write
+from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.faults import MediaError, SourceError
 from zorro_keras.applications.pipelines.host_errors import FaultSlot, host_errors
-from zorro_keras.applications.pipelines.image_examples import ImageReading, image_examples
+from zorro_keras.applications.pipelines.image_examples import image_examples
 from zorro_keras.applications.pipelines.image_sources import read_image_source
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
-
-
-def in_order(count, start_position):
-    return evaluation_order(count, start_position=start_position)
 
 
 @pytest.fixture
@@ -28,9 +25,9 @@ def source(tmp_path):
 
 def read(source, start=0, take=None, random=False, **options):
     entries, faults = source.split("train"), FaultSlot()
-    reading = ImageReading(source.root, num_classes=len(source.label_names), **options)
-    order = partial(training_order, len(entries), 3) if random else partial(in_order, len(entries))
-    examples = image_examples(entries, order, reading, faults, start_position=start)
+    reading, num_classes = Reading(source.root, **options), len(source.label_names)
+    order = partial(training_order, len(entries), 3) if random else partial(evaluation_order, len(entries))
+    examples = image_examples(entries, order, reading, faults, num_classes=num_classes, start_position=start)
     with host_errors(faults):
         return list((examples if take is None else examples.take(take)).as_numpy_iterator())
 

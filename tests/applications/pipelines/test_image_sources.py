@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests.image_maker import class_folders, encoded, pixels, tar_bytes, write
+from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.image_decode import decode_image, read_bytes
-from zorro_keras.applications.pipelines.image_examples import ImageReading, image_examples
+from zorro_keras.applications.pipelines.image_examples import image_examples
 from zorro_keras.applications.pipelines.image_sources import read_image_source
 from zorro_keras.applications.pipelines.image_tars import index_tar
 from zorro_keras.applications.pipelines.order import evaluation_order
@@ -170,10 +171,9 @@ def test_damaged_pictures_are_accounted_for_once_in_every_layout(layout, tmp_pat
     used = []
     for split in ("train", "val"):
         entries = source.split(split)
-        reading = ImageReading(
-            source.root, num_classes=len(SYNSETS), on_error="skip", max_bad_fraction=0.5, faults_path=log
-        )
-        examples = image_examples(entries, partial(in_order, len(entries)), reading, FaultSlot())
+        reading = Reading(source.root, on_error="skip", max_bad_fraction=0.5, faults_path=log)
+        order = partial(evaluation_order, len(entries))
+        examples = image_examples(entries, order, reading, FaultSlot(), num_classes=len(SYNSETS))
         for entry, example in zip(entries, examples.as_numpy_iterator(), strict=True):
             if example["presence"]["image"]:
                 used.append(entry.id)
@@ -188,10 +188,6 @@ def test_damaged_pictures_are_accounted_for_once_in_every_layout(layout, tmp_pat
         val: "not_image",
     }
     assert sorted([*used, *skipped]) == sorted(entry.id for entry in source.entries)
-
-
-def in_order(count, start_position):
-    return evaluation_order(count, start_position=start_position)
 
 
 def test_a_tar_that_changed_is_indexed_anew(tmp_path):

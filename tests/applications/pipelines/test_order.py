@@ -76,10 +76,10 @@ def test_window_fractions_cover_the_clip_evenly():
 def test_evaluation_takes_the_centre_or_evenly_spaced_windows():
     centre = list(evaluation_order(3).as_numpy_iterator())
     assert [(int(p["index"]), float(p["fraction"])) for p in centre] == [(0, 0.5), (1, 0.5), (2, 0.5)]
-    three = list(evaluation_order(2, 3).as_numpy_iterator())
+    three = list(evaluation_order(2, num_clips=3).as_numpy_iterator())
     assert [int(p["index"]) for p in three] == [0, 0, 0, 1, 1, 1]
     assert [float(p["fraction"]) for p in three] == [0.0, 0.5, 1.0] * 2
-    assert len(list(evaluation_order(2, 3, start_position=4))) == 2
+    assert len(list(evaluation_order(2, 4, num_clips=3))) == 2
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_evaluation_takes_the_centre_or_evenly_spaced_windows():
     [
         (lambda: training_order(0, 1), "`num_examples` must be positive. Received: num_examples=0"),
         (lambda: training_order(3, 1, -1), "`start_position` must not be negative"),
-        (lambda: evaluation_order(3, 0), "num_clips=0"),
+        (lambda: evaluation_order(3, num_clips=0), "num_clips=0"),
     ],
 )
 def test_nonsense_is_refused(call, message):

@@ -19,7 +19,6 @@ from zorro_keras.applications.training.config import apply_overrides  # noqa: E4
 from zorro_keras.applications.video_autoencoding.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.video_autoencoding.data import (  # noqa: E402
     evaluation_dataset,
-    evaluation_split,
     open_data,
     training_dataset,
 )
@@ -143,7 +142,7 @@ def test_kinetics_is_read_from_class_folders_and_evaluated_on_val(tmp_path):
             kinetics(tmp_path, split, name)
     data = open_data(tmp_path, CONFIG)
     assert data.label_names == ("abseiling", "air drumming")
-    assert (data.num_train, evaluation_split(data), len(data.split("val"))) == (2, "val", 2)
+    assert (data.num_train, data.evaluation_split, len(data.split("val"))) == (2, "val", 2)
 
 
 def test_kinetics_is_read_from_a_table_with_other_columns(tmp_path):
@@ -154,7 +153,7 @@ def test_kinetics_is_read_from_a_table_with_other_columns(tmp_path):
         rows.append(f'"air drumming",-0abcDEF123,4,14,{split},"{file}"')
     (tmp_path / "kinetics.csv").write_text("\n".join(rows) + "\n")
     data = open_data(tmp_path / "kinetics.csv", CONFIG)
-    assert (data.num_train, evaluation_split(data)) == (1, "val")
+    assert (data.num_train, data.evaluation_split) == (1, "val")
 
 
 def test_clips_with_several_labels_are_refused(tmp_path):
