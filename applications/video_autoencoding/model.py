@@ -20,6 +20,7 @@ _KEYS = {
     "num_repeats": "model.num_repeats",
     "num_heads": "model.num_heads",
     "output_dim": "model.output_dim",
+    "query_residual": "model.query_residual",
     "activation": "model.semantics",
     "patch": "model.video_patch",
     **dict.fromkeys(

@@ -6,7 +6,8 @@ import pytest
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import apply_overrides, from_json, to_json
-from zorro_keras.applications.video_autoencoding.config import CONFIGS, Config
+from zorro_keras.applications.video_autoencoding.config import CONFIGS, Config, ModelConfig
+from zorro_keras.applications.video_autoencoding.model import build_model
 from zorro_keras.models.perceiver_io_variants import VARIANTS
 
 PAPER = [name for name in CONFIGS if name.startswith("paper")]
@@ -41,6 +42,17 @@ def test_the_three_compressions_are_the_papers():
     assert {name: f"paper_{int(ratio / 4) * 4}x" for name, ratio in ratios.items()} == {
         "paper_88x": "paper_88x", "paper_176x": "paper_176x", "paper_352x": "paper_352x",
     }  # fmt: skip
+
+
+def test_how_a_query_reads_the_latents_can_be_set():
+    published = ModelConfig().sizes()
+    assert published == {"num_latents": 784, "samples_per_patch": 16}  # one head, and without the query
+    names = ["reader"]
+    model = build_model(CONFIGS["tiny"], names)
+    assert (model.backbone.decoder.num_heads, model.backbone.decoder.query_residual) == (8, True)
+    settings = ["model.num_decoder_heads=none", "model.query_residual=none"]
+    model = build_model(apply_overrides(CONFIGS["tiny"], settings), names)
+    assert (model.backbone.decoder.num_heads, model.backbone.decoder.query_residual) == (1, False)
 
 
 @pytest.mark.parametrize(

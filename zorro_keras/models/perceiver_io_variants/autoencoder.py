@@ -25,7 +25,8 @@ AUTOENCODER = {
     "num_layers": 8,
     "num_repeats": 1,
     "num_heads": 8,
-    "num_cross_heads": 1,
+    "num_cross_heads": 1,  # of the encoder
+    "num_decoder_heads": 1,
     "query_residual": False,
     "label_query_dim": 1024,
     "output_dim": 512,
@@ -41,7 +42,7 @@ def autoencoder(sizes, semantics):
         "input_adapters": _inputs(sizes),
         "encoder": encoder(sizes, num_cross_heads=sizes.num_cross_heads),
         "output_adapters": _outputs(sizes),
-        "decoder": decoder(sizes, output_dim=sizes.output_dim),
+        "decoder": decoder(sizes, num_heads=sizes.num_decoder_heads, output_dim=sizes.output_dim),
         "input_padding": sizes.input_padding,
         "query_padding": sizes.query_padding,
         # All have a mask vector, shown where they are absent; in training the label is hidden at random.
