@@ -44,6 +44,7 @@ def megabytes(backbone: PerceiverIOBackbone, tile_px: tuple[int, int], chunks: C
     reads = max(keys * encoder.num_cross_heads, queries * decoder.num_heads)
     weights = reads * encoder.num_latents * (WEIGHT_BYTES + size)
     answers = queries * (3 * width + 2 * encoder.latent_dim) * size
+    answers += queries * width * (4 if size < 4 else 0)  # the last layer reads them in float32
     return chunks.tiles * (arrays + weights + answers) / 2**20
 
 

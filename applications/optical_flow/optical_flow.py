@@ -116,7 +116,7 @@ class OpticalFlow(PresetTask):
 
 
 def _flow(outputs):
-    """Float32 whatever the backbone computes in: a hundredth of a pixel needs it."""
+    """Float32 for the loss. The variants' last layer computes in it: a hundredth of a pixel needs that."""
     return {"flow": ops.cast(outputs["flow"], "float32")}
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import fan_in_kernel
+from zorro_keras.layers.last_layer import last_policy
 from zorro_keras.layers.picture_head import as_picture
 
 NEIGHBOURS = 9  # of a coarse cell: 3 x 3, itself in the middle
@@ -24,6 +25,7 @@ class ConvexUpsampling(keras.layers.Layer):
         output_dim: int, channels of the result, such as 2 of a flow.
         hidden_dim: int, channels inside the MLP.
         scale: float, what the coarse values are multiplied with.
+        float32_output: bool, whether coarse and fine values are float32 whatever the MLP computes in.
 
     Call arguments:
         answers: float tensor `(B, O, E)`.
@@ -42,7 +44,7 @@ class ConvexUpsampling(keras.layers.Layer):
         flow, which does not describe the weights.
     """
 
-    def __init__(self, step=4, output_dim=2, hidden_dim=128, scale=1.0, **kwargs):
+    def __init__(self, step=4, output_dim=2, hidden_dim=128, scale=1.0, float32_output=False, **kwargs):
         super().__init__(**kwargs)
         sizes = {"step": step, "output_dim": output_dim, "hidden_dim": hidden_dim}
         if min(sizes.values()) < 1:
@@ -51,6 +53,11 @@ class ConvexUpsampling(keras.layers.Layer):
         self.output_dim = output_dim
         self.hidden_dim = hidden_dim
         self.scale = scale
+        self.float32_output = float32_output
+
+    @property
+    def output_policy(self):
+        return last_policy(self.dtype_policy, self.float32_output)
 
     def build(self, answers_shape):
         widths = {"values": self.output_dim, "hidden": self.hidden_dim, "weights": NEIGHBOURS * self.step**2}
@@ -59,7 +66,7 @@ class ConvexUpsampling(keras.layers.Layer):
                 units,
                 activation="relu" if name == "hidden" else None,
                 kernel_initializer="zeros" if name == "values" else fan_in_kernel(),
-                dtype=self.dtype_policy,
+                dtype=self.output_policy if name == "values" else self.dtype_policy,
                 name=name,
             )
             for name, units in widths.items()
@@ -72,7 +79,8 @@ class ConvexUpsampling(keras.layers.Layer):
     def call(self, answers, grid=None, size=None):
         if grid is None:
             raise ValueError("A fine pixel needs the coarse ones around it. Received: single queries")
-        values = as_picture(self.values_dense(answers), grid) * ops.cast(self.scale, answers.dtype)
+        values = as_picture(self.values_dense(answers), grid)
+        values = values * ops.cast(self.scale, values.dtype)
         logits = as_picture(self.weights_dense(self.hidden_dense(answers)), grid) / 4
         fine = upsample(values, logits, self.step)
         return fine if size is None else fine[:, : size[0], : size[1]]
@@ -80,7 +88,8 @@ class ConvexUpsampling(keras.layers.Layer):
     def compute_output_spec(self, answers, grid=None, size=None):
         if size is None:
             size = (None, None) if grid is None else (_times(cells, self.step) for cells in grid[-2:])
-        return keras.KerasTensor((answers.shape[0], *size, self.output_dim), dtype=self.compute_dtype)
+        dtype = self.output_policy.compute_dtype
+        return keras.KerasTensor((answers.shape[0], *size, self.output_dim), dtype=dtype)
 
     def get_config(self):
         return {
@@ -89,6 +98,7 @@ class ConvexUpsampling(keras.layers.Layer):
             "output_dim": self.output_dim,
             "hidden_dim": self.hidden_dim,
             "scale": self.scale,
+            "float32_output": self.float32_output,
         }
 
 

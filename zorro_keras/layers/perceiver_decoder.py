@@ -9,6 +9,7 @@ from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.initializers import attention_kernel, fan_in_kernel
 from zorro_keras.layers.kernels import recomputes_in_loops
+from zorro_keras.layers.last_layer import last_policy
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -24,6 +25,7 @@ class PerceiverDecoder(keras.layers.Layer):
         output_dim: int, channels of a last linear layer shared by all outputs; `None` for no such layer.
         output_initializer: initializer of that layer's kernel; `None` for a normal cut at 2 standard
             deviations of 1/sqrt(fan-in). Optical flow starts from "zeros".
+        float32_output: bool, whether that layer computes in float32 whatever the others compute in.
         activation: name or callable inside the MLP.
         epsilon: float, added to the variance in the norms.
         dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
@@ -59,6 +61,7 @@ class PerceiverDecoder(keras.layers.Layer):
         query_residual=False,
         output_dim=None,
         output_initializer=None,
+        float32_output=False,
         activation=gelu_tanh,
         epsilon=1e-5,
         dropout_rate=0.0,
@@ -77,6 +80,7 @@ class PerceiverDecoder(keras.layers.Layer):
         self.query_residual = query_residual
         self.output_dim = output_dim
         self.output_initializer = keras.initializers.get(output_initializer or fan_in_kernel())
+        self.float32_output = float32_output
         self.activation = keras.activations.get(activation)
         self.epsilon = epsilon
         self.dropout_rate = dropout_rate
@@ -107,7 +111,7 @@ class PerceiverDecoder(keras.layers.Layer):
             self.output_dense = keras.layers.Dense(
                 self.output_dim,
                 kernel_initializer=self.output_initializer,
-                dtype=self.dtype_policy,
+                dtype=last_policy(self.dtype_policy, self.float32_output),
                 name="output",
             )
             self.output_dense.build(queries_shape)
@@ -164,7 +168,8 @@ class PerceiverDecoder(keras.layers.Layer):
     def compute_output_spec(self, latents, queries=None, query_mask=None, training=None):
         queries = latents if queries is None else queries
         shape = (*queries.shape[:-1], self.output_dim or queries.shape[-1])
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+        last = self.output_dim is not None and self.float32_output
+        return keras.KerasTensor(shape, dtype="float32" if last else self.compute_dtype)
 
     def get_config(self):
         return {
@@ -176,6 +181,7 @@ class PerceiverDecoder(keras.layers.Layer):
             "query_residual": self.query_residual,
             "output_dim": self.output_dim,
             "output_initializer": keras.initializers.serialize(self.output_initializer),
+            "float32_output": self.float32_output,
             "activation": keras.activations.serialize(self.activation),
             "epsilon": self.epsilon,
             "dropout_rate": self.dropout_rate,

@@ -193,12 +193,12 @@ def _optical_flow(axes, settings):
         name="frame_input",
     )
     # The published decoder answers in hundredths of the units that it was trained on.
-    head = PictureHead(0.01, name="flow_picture")
+    head = PictureHead(0.01, float32_output=True, name="flow_picture")
     return {
         "input_adapters": {"frames": adapter},
         "output_adapters": {"flow": OutputAdapter("frames", head, leading=1)},
         # The last layer starts at zero: an untrained model sees no motion.
-        "decoder": {"output_dim": axes["output_dim"], "output_initializer": "zeros"},
+        "decoder": {"output_dim": axes["output_dim"], "output_initializer": "zeros", "float32_output": True},
     }
 
 

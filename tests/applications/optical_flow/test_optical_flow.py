@@ -127,9 +127,12 @@ def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     assert evaluated(loaded, *given) == pytest.approx(evaluated(task, *given), rel=1e-5)
 
 
-def test_flow_is_float32_in_mixed_precision():
-    flow = build(dtype="mixed_bfloat16").predict(pairs()[0], verbose=0)["flow"]
+@pytest.mark.parametrize("variant", ["optical_flow", "optical_flow_conv", "optical_flow_separate"])
+def test_flow_is_float32_in_mixed_precision(variant):
+    flow = build(variant, dtype="mixed_bfloat16").predict(pairs()[0], verbose=0)["flow"]
     assert flow.dtype == np.float32 and flow.shape == (3, *SIZE, 2)
+    rounded = array(keras.ops.cast(keras.ops.cast(flow, "bfloat16"), "float32"))
+    assert (flow != rounded).mean() > 0.9  # computed in it, not cast to it at the end
 
 
 def test_every_layer_is_built_so_that_predict_runs_compiled_at_once():

@@ -14,6 +14,8 @@ from zorro_keras.layers import (
 )
 from zorro_keras.models.perceiver_io_variants.shared import COMMON, decoder, encoder
 
+# The last layer is computed in float32: bfloat16 is off by 0.16 px near 100.
+PRECISE = {"float32_output": True}
 SCALE = 0.01  # the published decoder answers in hundredths of the unit of its targets
 
 # The released model: appendix on optical flow and its code.
@@ -42,15 +44,15 @@ LIGHT = {"num_latents": 1024, "num_layers": 16}
 def optical_flow(sizes, semantics):
     """Flow of every pixel, from the square around each in both frames: section 4.2 of the paper."""
     stem = NeighbourhoodStem(sizes.neighbourhood_px, _joined(sizes), sizes.embed_dim, name="stem")
-    head = PictureHead(SCALE, name="flow_picture")
+    head = PictureHead(SCALE, **PRECISE, name="flow_picture")
     # The last layer starts at zero: an untrained model sees no motion.
-    return _flow(sizes, stem, 1, head, {"output_dim": 2, "output_initializer": "zeros"})
+    return _flow(sizes, stem, 1, head, {"output_dim": 2, "output_initializer": "zeros", **PRECISE})
 
 
 def optical_flow_conv(sizes, semantics):
     """Flow on a grid four times coarser, behind a convolution, upsampled as in RAFT: section 4.2."""
     stem = FrameConvStem(sizes.embed_dim, _joined(sizes), name="stem")
-    head = ConvexUpsampling(stem.step, 2, sizes.hidden_dim, SCALE, name="flow_picture")
+    head = ConvexUpsampling(stem.step, 2, sizes.hidden_dim, SCALE, **PRECISE, name="flow_picture")
     return _flow(sizes, stem, stem.step, head, {"output_dim": sizes.embed_dim})
 
 
