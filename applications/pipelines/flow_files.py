@@ -32,16 +32,22 @@ _ENCODERS: dict[str, Callable[[FlowField], bytes]] = {
 }
 
 
-def read_flow(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> FlowField:
+def read_flow(
+    path: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    may_be_empty: bool = False,
+) -> FlowField:
     """Reads a file of flow.
 
     Args:
         path: str or path. Its name does not matter, its content does.
         root: optional folder that the real file must lie in.
+        may_be_empty: bool. Whether a file of which not one pixel is known is read all the same.
 
     Raises:
         MediaError: `not_flow` if it is none of the formats; what is wrong with it otherwise; `empty_flow` if
-            not one pixel is known, with which nothing can be trained or measured.
+            not one pixel is known, with which nothing can be trained or measured, unless that may be.
     """
     data = read_bytes(path, root=root)
     for magic, decode in _DECODERS.items():
@@ -53,7 +59,7 @@ def read_flow(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
             f"The file is neither .flo, .pfm nor a PNG of flow: it starts with {data[:4]!r}.",
             path=path, stage="decode", reason="not_flow",
         )  # fmt: skip
-    if not field.valid.any():
+    if not (may_be_empty or field.valid.any()):
         raise MediaError(
             "Not one pixel of the flow is known.", path=path, stage="decode", reason="empty_flow"
         )

@@ -11,7 +11,10 @@ from zorro_keras.applications.pipelines.faults import MediaError
 from zorro_keras.applications.pipelines.flow_entry import FlowEntry
 from zorro_keras.applications.pipelines.flow_files import read_flow
 from zorro_keras.applications.pipelines.image_decode import MAX_PIXELS, decode_image, read_bytes
+from zorro_keras.applications.pipelines.image_header import image_kind
 from zorro_keras.applications.pipelines.netpbm import decode_ppm, is_ppm
+
+_ENOUGH_BYTES = 16  # every format is told by fewer
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,18 @@ def read_frame(path: str | Path, *, root: str | None = None, max_pixels: int = M
     if is_ppm(data):
         return decode_ppm(data, path, max_pixels=max_pixels)
     return decode_image(data, path, max_pixels=max_pixels).pixels
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file begins as a picture does that `read_frame` knows, whatever its name."""
+    if not Path(path).is_file():  # a pipe would be waited for
+        return False
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_ENOUGH_BYTES)
+        return is_ppm(start) or image_kind(start) is not None
+    except OSError:
+        return False
 
 
 def read_frames(
@@ -85,7 +100,8 @@ def read_pair(entry: FlowEntry, *, root: str | None = None, max_pixels: int = MA
     if entry.occlusion is not None:
         matched = ~_mask(entry.occlusion, size, root)
     elif entry.matched_flow is not None:
-        seen = read_flow(entry.matched_flow, root=root)
+        # All that is known of the first frame may be hidden in the second.
+        seen = read_flow(entry.matched_flow, root=root, may_be_empty=True)
         _check_equal("The flow of what is seen twice", seen.size_px, size, entry.matched_flow)
         matched = seen.valid
     return FlowPair(frames, np.where(valid[..., None], field.flow, np.float32(0)), valid, matched)

@@ -59,7 +59,7 @@ def read_header(data: bytes, path: str | Path) -> ImageHeader:
     """
     if not data:
         raise MediaError("The file is empty.", path=path, stage="open", reason="zero_length")
-    kind = _kind(data)
+    kind = image_kind(data)
     if kind is None:
         start = data[:12].decode("ascii", "replace")
         raise MediaError(
@@ -94,7 +94,8 @@ def looks_cut(data: bytes, kind: str) -> bool:
     return {"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}[kind] not in data[-4096:]
 
 
-def _kind(data: bytes) -> str | None:
+def image_kind(data: bytes) -> str | None:
+    """The format, a key of `SUFFIXES`, that the first bytes of a file tell; None for no picture."""
     for kind, (magic, _, _) in _FORMATS.items():
         if data.startswith(magic) and (kind != "webp" or data[8:12] == b"WEBP"):
             return kind

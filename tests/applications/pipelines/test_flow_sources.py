@@ -9,6 +9,7 @@ import pytest
 from tests import flow_maker as made
 from tests.image_maker import write
 from zorro_keras.applications.pipelines.faults import MediaError, SourceError
+from zorro_keras.applications.pipelines.flow_field import FlowField
 from zorro_keras.applications.pipelines.flow_float_files import encode_flo
 from zorro_keras.applications.pipelines.flow_kitti_files import encode_kitti
 from zorro_keras.applications.pipelines.flow_pairs import read_frame, read_pair
@@ -78,6 +79,18 @@ def test_kitti_is_sparse_and_tells_what_is_seen_twice(tmp_path):
 def test_kitti_without_what_is_seen_twice_says_nothing_of_it(tmp_path):
     source = read_flow_source(made.kitti(tmp_path, noc=False))
     assert read_pair(source.entries[0]).matched is None
+
+
+def test_a_pair_of_kitti_may_be_hidden_whole_but_not_unknown(tmp_path):
+    source = read_flow_source(made.kitti(tmp_path))
+    nothing = FlowField(np.zeros((made.HEIGHT, made.WIDTH, 2), "float32"), LEFT(0))
+    write(tmp_path / "training/flow_noc/000003_10.png", encode_kitti(nothing))
+    pair = check_pair(source.entries[3], source.root, 13, 14, 3)
+    assert pair.valid.any() and not pair.matched.any()
+    write(tmp_path / "training/flow_occ/000003_10.png", encode_kitti(nothing))
+    with pytest.raises(MediaError, match="Not one pixel of the flow is known") as caught:
+        read_pair(source.entries[3])
+    assert caught.value.reason == "empty_flow" and "flow_occ" in caught.value.path
 
 
 @pytest.mark.parametrize("between", ["", "more"])
