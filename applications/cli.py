@@ -21,6 +21,7 @@ from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
 from zorro_keras.applications.training.task import TASKS
 
 Backend = Literal["jax", "tensorflow", "torch"]
+Grid = Literal["even", "released"]
 Task = Annotated[Positional[str], arg(metavar="TASK", help=f"One of {', '.join(TASKS)}.")]
 Model = Annotated[Positional[Path], arg(metavar="RUN", help="Folder of a run, or of a preset.")]
 Overrides = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="KEY=VALUE")]
@@ -142,6 +143,10 @@ class Evaluate:
     """One subset of the streams, separated by commas, such as audio,video. All subsets by default."""
     out: Path | None = None
     """Folder of the report. RUN/report by default."""
+    max_megabytes: float | None = None
+    """The most memory that a batch may take beside the weights, for a model that can keep to it."""
+    grid: Grid | None = None
+    """How tiles are spread over a picture, for optical flow: evenly by default, or as published."""
     backend: Backend | None = None
     """Keras backend."""
 
@@ -150,7 +155,12 @@ class Evaluate:
 
         evaluate = commands_of(self.run_dir).evaluate
         streams = None if self.streams is None else tuple(self.streams.split(","))
-        options = _accepted(evaluate, streams=("--streams", streams))
+        options = _accepted(
+            evaluate,
+            streams=("`--streams`", streams),
+            max_megabytes=("`--max-megabytes`", self.max_megabytes),
+            grid=("`--grid`", self.grid),
+        )
         data = default_data(self.run_dir) if self.data is None else self.data
         return _show(evaluate(self.run_dir, data, out=self.out, **options))
 
@@ -176,6 +186,8 @@ class Predict:
     """Folder for what a model makes, such as a rebuilt clip or flow. By default named after the source."""
     max_megabytes: float | None = None
     """The most memory that a batch may take beside the weights, for a model that can keep to it."""
+    grid: Grid | None = None
+    """How tiles are spread over a picture, for optical flow: evenly by default, or as published."""
     backend: Backend | None = None
     """Keras backend."""
 
@@ -188,15 +200,16 @@ class Predict:
 
         predict = commands_of(self.folder).predict
         streams = ("audio",) if self.audio_only else ("video",) if self.video_only else None
-        flag = "--audio-only" if self.audio_only else "--video-only"
+        flag = "`--audio-only`" if self.audio_only else "`--video-only`"
         options = _accepted(
             predict,
-            second=(f"A second source, {self.second},", self.second),
+            second=(f"A second source, `{self.second}`,", self.second),
             streams=(flag, streams),
-            timeline=("--timeline", self.timeline),
-            top=("--top", self.top),
-            out=("--out", self.out),
-            max_megabytes=("--max-megabytes", self.max_megabytes),
+            timeline=("`--timeline`", self.timeline),
+            top=("`--top`", self.top),
+            out=("`--out`", self.out),
+            max_megabytes=("`--max-megabytes`", self.max_megabytes),
+            grid=("`--grid`", self.grid),
         )
         return predict(self.folder, self.source, **options)
 
@@ -316,7 +329,7 @@ def set_backend(backend: str | None) -> None:
 
 
 def _accepted(function: Callable[..., Any], **options: tuple[str, Any]) -> dict[str, Any]:
-    """The options that were given, `parameter=(flag, value)`, to hand to a command of a task.
+    """The options that were given, `parameter=(what it is called, value)`, to hand to a command of a task.
 
     Raises:
         ConfigError: if one of them means nothing to the task.
@@ -326,7 +339,7 @@ def _accepted(function: Callable[..., Any], **options: tuple[str, Any]) -> dict[
         if name not in inspect.signature(function).parameters:
             task = function.__module__.split(".")[-2]
             raise ConfigError(
-                f"`{options[name][0]}` means nothing to `{task}`.", stage="command", reason="bad_value"
+                f"{options[name][0]} means nothing to `{task}`.", stage="command", reason="bad_value"
             )
     return given
 

@@ -16,7 +16,9 @@ from zorro_keras.applications.optical_flow.evaluation import Evaluation
 from zorro_keras.applications.optical_flow.optical_flow import OpticalFlow
 from zorro_keras.applications.optical_flow.report import report_page
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
+from zorro_keras.applications.optical_flow.tiles import Grid
 from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.pipelines.flow_pairs import is_picture
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.run import open_run
@@ -29,11 +31,12 @@ def predict(
     second: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     max_megabytes: float | None = None,
+    grid: Grid = "even",
     console: Console | None = None,
 ) -> int:
     """Writes the flow between two pictures, or from each frame of a video to the next.
 
-    Of two pictures `a.png` and `b.png`: `a.flo`, its colours `a_flow.png`, and `a_side_by_side.png`. Of
+    Of two pictures `a.png` and `b.png`: `a.flo`, its colours `a_colours.png`, and `a_side_by_side.png`. Of
     `clip.mp4`: `flow/000000.flo` and `colours/000000.png` for each frame but the last, and
     `clip_side_by_side.mp4`.
 
@@ -41,20 +44,27 @@ def predict(
         folder: of a run, or of a preset.
         source: picture, or video.
         second: picture that follows `source`; None for a video.
-        out: folder to write. `flow_of_NAME` in the present folder by default.
+        out: folder to write. `flow_of_NAME` in the present folder by default. Made once there is flow.
         max_megabytes: optional float. The most memory of a batch of tiles beside the weights.
+        grid: "even" or "released": how tiles are spread, see `tile_starts`.
         console: where the files are named. Standard output by default.
 
     Returns:
         0.
 
     Raises:
-        ZorroError: if the model cannot be used, or a file cannot be read; for pictures of unequal sizes.
+        ZorroError: if the model cannot be used, or a file cannot be read; for pictures of unequal sizes, or a
+            single one; if the folder cannot be made.
     """
-    flow = _tiled(open_model(folder, OpticalFlow), max_megabytes)
     source = Path(source)
+    if second is None and is_picture(source):
+        raise ConfigError(
+            "A second picture is needed: `predict RUN a.png b.png`.",
+            path=source, stage="predict", reason="bad_value",
+            advice="Flow leads from one picture to another, or from each frame of a video to the next.",
+        )  # fmt: skip
+    flow = _tiled(open_model(folder, OpticalFlow), max_megabytes, grid)
     out = Path(f"flow_of_{source.stem}" if out is None else out)
-    out.mkdir(parents=True, exist_ok=True)
     files = write_video(flow, source, out) if second is None else write_pair(flow, source, second, out)
     for path in files:
         # Names come from outside: as `Text` they are shown as they are, without markup.
@@ -68,6 +78,7 @@ def evaluate(
     *,
     out: str | os.PathLike[str] | None = None,
     max_megabytes: float | None = None,
+    grid: Grid = "even",
 ) -> dict[str, Any]:
     """Measures a run on whole pairs and writes a report.
 
@@ -79,6 +90,7 @@ def evaluate(
         data_path: pairs with flow, as for training.
         out: optional folder. `report/` in the run by default.
         max_megabytes: optional float. The most memory of a batch of tiles beside the weights.
+        grid: "even" or "released": how tiles are spread, see `tile_starts`.
 
     Returns:
         Dict with `html` and `json`, the files written; `num_pairs`, `end_point_error` in pixels, `fl_all`, a
@@ -92,7 +104,7 @@ def evaluate(
     data = open_data(data_path, run.config)
     is_new = data.fingerprint != run.data_fingerprint
     split = None if is_new and not data.source.names_splits else data.evaluation_split
-    evaluation = Evaluation(_tiled(run.task, max_megabytes))
+    evaluation = Evaluation(_tiled(run.task, max_megabytes, grid))
     reading = run.config.data.reading(data.source.root, run.folder.faults_file)
     evaluation.add_all(data.source.split(split), reading)
     report = {
@@ -109,8 +121,8 @@ def evaluate(
     return {**files, **{name: report[name] for name in names}}
 
 
-def _tiled(task: OpticalFlow, max_megabytes: float | None) -> TiledFlow:
+def _tiled(task: OpticalFlow, max_megabytes: float | None, grid: Grid) -> TiledFlow:
     try:
-        return TiledFlow(task, max_megabytes=max_megabytes)
+        return TiledFlow(task, grid=grid, max_megabytes=max_megabytes)
     except ValueError as error:
         raise ConfigError(str(error), stage="command", reason="bad_value") from error

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zorro_keras import metrics
+from zorro_keras.applications.optical_flow.asking import finite_flow
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
 from zorro_keras.applications.pipelines.accounted_reading import Reading, accounted
 from zorro_keras.applications.pipelines.faults import TrainingError
@@ -92,12 +93,7 @@ class Evaluation:
 
     def add(self, name: str, pair: FlowPair) -> None:
         """Measures one pair."""
-        answer = self.flow(*pair.frames)
-        if not np.isfinite(answer).all():
-            raise TrainingError(
-                "The model gives a number that is not finite.",
-                row=name, stage="evaluate", reason="non_finite", advice="Check that the training ended well.",
-            )  # fmt: skip
+        answer = finite_flow(self.flow, *pair.frames, name, "evaluate")
         for region, mask in metrics.flow_regions(pair.flow, pair.valid, pair.matched).items():
             self.regions.setdefault(region, _Sums()).add(pair, answer, mask)
         self.errors[name] = metrics.end_point_error(pair.flow, answer, pair.valid)

@@ -47,8 +47,8 @@ class TiledFlow:
         Float32 array `(Y, X, 2)`: where each pixel of the first frame goes, in pixels, to the right and down.
 
     Raises:
-        ValueError: for frames of unequal sizes or another kind, a grid that does not exist at their size, or
-            memory that not even the smallest batch fits.
+        ValueError: for frames of unequal sizes or another kind, a grid that does not exist at their size, a
+            batch of less than one tile, or memory that not even the smallest batch fits.
 
     Reference:
         Perceiver IO, arXiv 2107.14795, appendix on optical flow: evenly spread tiles; the blending and the
@@ -72,6 +72,10 @@ class TiledFlow:
         self.tiles_per_batch = tiles_per_batch or 1
         self.chunks: Chunks | None = None
         self.flow_scale = getattr(model, "flow_scale", FLOW_SCALE) if flow_scale is None else flow_scale
+        if tiles_per_batch is not None and tiles_per_batch < 1:
+            raise ValueError(
+                f"`tiles_per_batch` must be positive or None. Received: tiles_per_batch={tiles_per_batch}"
+            )
         tile_places(self.tile_px, self.tile_px, self.overlap_px, grid)  # refuses what can never be
         if max_megabytes is not None:
             self.chunks = chunks_within(max_megabytes, self.backbone, self.tile_px, tiles_per_batch)
@@ -84,9 +88,17 @@ class TiledFlow:
         pair = pair_of(first, second)
         size_px = pair.shape[1:3]
         pair = _filled_up(pair, self.tile_px)
-        places = tile_places(pair.shape[1:3], self.tile_px, self.overlap_px, self.grid)
-        flow = blend(pair.shape[1:3], self._answers(pair, places))
+        flow = blend(pair.shape[1:3], self._answers(pair, self.places(size_px)))
         return flow[: size_px[0], : size_px[1]] * np.float32(self.flow_scale)
+
+    def places(self, size_px: tuple[int, int]) -> list[tuple[slice, slice]]:
+        """Returns the rows and columns of the tiles of a picture, filled up to a tile where it is smaller.
+
+        Raises:
+            ValueError: if the grid does not exist at that size.
+        """
+        filled = tuple(max(size, tile) for size, tile in zip(size_px, self.tile_px, strict=True))
+        return tile_places(filled, self.tile_px, self.overlap_px, self.grid)
 
     def _answers(self, pair: np.ndarray, places: list) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
         """Yields the place and the answer `(rows, columns, 2)` of every tile."""

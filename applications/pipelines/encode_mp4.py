@@ -11,7 +11,7 @@ from zorro_keras.applications.pipelines.mp4_writer import Mp4Writer
 def encode_mp4(
     path: str,
     video: Iterable[np.ndarray],
-    frame_rate_hz: int,
+    frame_rate_hz: float,
     audio: np.ndarray | None,
     sample_rate_hz: int | None,
 ) -> None:
@@ -20,7 +20,7 @@ def encode_mp4(
     Args:
         path: str. Written under a temporary name first, then renamed, so a file that exists is a whole file.
         video: uint8 array `(F, Y, X, 3)`, even height and width; or its frames one by one, at least one.
-        frame_rate_hz: int. Frames a second.
+        frame_rate_hz: number > 0. Frames a second, as `Mp4Writer` takes them.
         audio: float32 array `(C, S)` of one or two channels in [-1, 1], or `None` for a file without a sound
             track.
         sample_rate_hz: int or `None`. Samples a second; `None` exactly when `audio` is.

@@ -20,7 +20,8 @@ class Mp4Writer:
     Args:
         path: str or path. Written under a temporary name first, so a file that exists is a whole file.
         size_px: pair of int, height and width of the frames, even; `None` for a file without pictures.
-        frame_rate_hz: frames a second: int, or float, of which the nearest fraction below 1/1000 is taken.
+        frame_rate_hz: frames a second: int, or float, of which the nearest fraction of a denominator up to
+            1001 is taken.
         sample_rate_hz: int, samples a second; `None` for a file without sound.
         num_channels: int, 1 or 2.
     """
@@ -79,7 +80,7 @@ class Mp4Writer:
             os.remove(self.temporary)
 
     def _picture_stream(self, size_px: tuple[int, int], frame_rate_hz: float) -> av.VideoStream:
-        rate = Fraction(frame_rate_hz).limit_denominator(1000)
+        rate = Fraction(frame_rate_hz).limit_denominator(1001)  # NTSC's 29.97 is 30000/1001
         picture = self._container.add_stream("libx264", rate=rate)
         picture.height, picture.width = size_px
         picture.pix_fmt = "yuv420p"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zorro_keras.applications.training.output_folder import output_folder
 from zorro_keras.applications.training.run_folder import write_atomically
 
 
@@ -22,8 +23,7 @@ def write_report(folder: str | os.PathLike[str], report: Mapping[str, Any], page
     Returns:
         Dict with `html` and `json`, the paths of the files.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = output_folder(Path(folder))
     files = {"html": folder / "report.html", "json": folder / "report.json"}
     write_atomically(files["html"], page)
     write_atomically(files["json"], json.dumps(report, indent=2, allow_nan=False) + "\n")

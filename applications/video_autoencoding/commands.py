@@ -61,7 +61,6 @@ def predict(
         raise ValueError(f"`top` must be positive. Received: top={top}")
     out = Path(f"{Path(source).stem}_rebuilt" if out is None else out)
     task = open_model(folder, VideoAutoencoder)
-    out.mkdir(parents=True, exist_ok=True)
     rebuilt = rebuild(task, source, out / "rebuilt.mp4")
     (out / "comparison.png").write_bytes(comparison_strip(rebuilt.strip))
     probabilities, names = rebuilt.probabilities(), task.preprocessor.label_names

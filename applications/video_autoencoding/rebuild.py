@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from zorro_keras.applications.pipelines.media import Window, iterate_windows, probe
 from zorro_keras.applications.pipelines.mp4_writer import Mp4Writer
+from zorro_keras.applications.training.output_folder import output_folder
 from zorro_keras.applications.training.probabilities import to_probabilities
 from zorro_keras.applications.video_autoencoding.autoencoder import VideoAutoencoder
 from zorro_keras.metrics import decibels
@@ -58,17 +61,21 @@ def rebuild(task: VideoAutoencoder, path: str | os.PathLike[str], out: str | os.
     Args:
         task: `VideoAutoencoder` with its preprocessor.
         path: video or sound file.
-        out: the MP4 to write.
+        out: the MP4 to write. Its folder is made once the file turns out to be readable.
 
     Raises:
         MediaError: if the file cannot be read, or has neither sound nor pictures.
+        ConfigError: if the folder cannot be made.
     """
     clip, rebuilt = task.preprocessor.geometry, Rebuilt()
     duration = probe(path).duration_seconds
     even = clip.height_px + clip.height_px % 2, clip.width_px + clip.width_px % 2
     shown = _shown_frames(duration, clip.seconds, clip.num_frames)
+    windows = iterate_windows(path, clip, hop_seconds=clip.seconds)
+    first = next(windows)
+    output_folder(Path(out).parent)
     with Mp4Writer(out, even, clip.num_frames / clip.seconds, clip.sample_rate_hz) as writer:
-        for window in iterate_windows(path, clip, hop_seconds=clip.seconds):
+        for window in chain([first], windows):
             made = _rebuilt_window(task, window)
             share = min(max((duration - window.start_seconds) / clip.seconds, 0.0), 1.0)
             num_frames = max(round(share * clip.num_frames), 1)

@@ -195,12 +195,21 @@ def test_a_task_with_nothing_to_prepare_says_so(task, tmp_path, capsys):
     [
         ("predict", ["picture.png", "--audio-only"], "--audio-only"),
         ("predict", ["picture.png", "--timeline", "out"], "--timeline"),
+        ("predict", ["picture.png", "--grid", "released"], "--grid"),
         ("evaluate", ["--data", "pictures", "--streams", "audio"], "--streams"),
+        ("evaluate", ["--data", "pictures", "--max-megabytes", "9"], "--max-megabytes"),
+        ("evaluate", ["--data", "pictures", "--grid", "even"], "--grid"),
     ],
 )
 def test_an_option_that_means_nothing_to_a_task_is_refused_by_name(command, words, flag, tmp_path, capsys):
     assert cli.main([command, run_folder(tmp_path, "image_classification"), *words]) == 2
     assert f"`{flag}` means nothing to `image_classification`" in capsys.readouterr().err
+
+
+def test_a_second_source_that_means_nothing_to_a_task_is_refused_in_a_sentence(tmp_path, capsys):
+    assert cli.main(["predict", run_folder(tmp_path, "image_classification"), "a.png", "b.png"]) == 2
+    said = capsys.readouterr().err
+    assert "A second source, `b.png`, means nothing to `image_classification`." in said
 
 
 def test_the_options_of_a_task_reach_it(tmp_path, monkeypatch):

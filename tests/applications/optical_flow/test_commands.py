@@ -1,5 +1,6 @@
 """A run on real files from training to a report, with exact resume in between."""
 
+import dataclasses
 import io
 import json
 
@@ -12,7 +13,7 @@ from tests.applications.optical_flow.sizes import SETTINGS, SIZE
 from tests.image_maker import write
 from zorro_keras import metrics
 from zorro_keras.applications import cli
-from zorro_keras.applications.optical_flow import commands
+from zorro_keras.applications.optical_flow import answers, commands
 from zorro_keras.applications.optical_flow.config import CONFIGS
 from zorro_keras.applications.optical_flow.model import build_model, start_weights
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
@@ -22,6 +23,7 @@ from zorro_keras.applications.pipelines.flow_files import read_flow
 from zorro_keras.applications.pipelines.flow_pairs import read_frame, read_pair
 from zorro_keras.applications.pipelines.flow_pictures import flow_colours
 from zorro_keras.applications.pipelines.flow_sources import read_flow_source
+from zorro_keras.applications.pipelines.media import probe
 from zorro_keras.applications.pipelines.media_frames import video_frames
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
@@ -119,13 +121,38 @@ def printed(*arguments, **keywords):
 def test_two_pictures_become_flow_and_colours(folder, run, flow, tmp_path):
     first, second = folder / "test" / "walk0_1.png", folder / "test" / "walk0_2.png"
     files = printed(run, first, second=second, out=tmp_path)
-    names = ["walk0_1.flo", "walk0_1_flow.png", "walk0_1_side_by_side.png"]
+    names = ["walk0_1.flo", "walk0_1_colours.png", "walk0_1_side_by_side.png"]
     assert files == [str(tmp_path / name) for name in names]
     field = read_flow(files[0])
     np.testing.assert_allclose(field.flow, flow(read_frame(first), read_frame(second)), atol=1e-4)
     colours = read_frame(files[1])
     np.testing.assert_array_equal(colours, flow_colours(field))
     np.testing.assert_array_equal(read_frame(files[2]), np.concatenate([read_frame(first), colours], axis=1))
+
+
+def test_what_is_written_into_a_folder_of_pairs_is_not_taken_for_one(run, tmp_path):
+    made.triples(tmp_path, count=2)
+    printed(run, tmp_path / "walk0_1.png", second=tmp_path / "walk0_2.png", out=tmp_path)
+    assert [entry.id for entry in read_flow_source(tmp_path).entries] == ["walk0", "walk1"]
+
+
+@pytest.mark.parametrize("rate_hz", [0.25, 30000 / 1001, 10])
+def test_a_film_is_as_fast_as_the_video(rate_hz, run, tmp_path):
+    frames = np.stack([made.picture(number, 22, 26) for number in range(4)])
+    encode_mp4(str(tmp_path / "clip.mp4"), frames, rate_hz, None, None)
+    assert probe(tmp_path / "clip.mp4").frame_rate_hz == pytest.approx(rate_hz, rel=1e-6)
+    files = printed(run, tmp_path / "clip.mp4", out=tmp_path / "out")
+    assert probe(files[2]).frame_rate_hz == pytest.approx(rate_hz, rel=1e-6)
+
+
+def test_a_film_of_no_rate_has_the_usual_one(run, tmp_path, monkeypatch):
+    encode_mp4(str(tmp_path / "clip.mp4"), np.zeros((3, 16, 20, 3), "uint8"), 10, None, None)
+    for rate_hz, expected in ((None, 25.0), (1e-6, 0.001)):
+        info = dataclasses.replace(probe(tmp_path / "clip.mp4"), frame_rate_hz=rate_hz)
+        with monkeypatch.context() as patch:
+            patch.setattr(answers, "probe", lambda path, info=info: info)
+            files = printed(run, tmp_path / "clip.mp4", out=tmp_path / "out")
+        assert probe(files[2]).frame_rate_hz == pytest.approx(expected)
 
 
 def test_a_video_becomes_flow_from_each_frame_to_the_next(run, flow, tmp_path):
@@ -158,6 +185,31 @@ def test_the_command_line_takes_two_pictures_for_flow_only(folder, run, tmp_path
     assert "`--top` means nothing to `optical_flow`" in capsys.readouterr().err
     assert cli.main(["predict", str(run), *names, "--max-megabytes", "0.001"]) == 2
     assert "`max_megabytes` must be at least" in capsys.readouterr().err
+    words = ["evaluate", str(run), "--data", str(folder), "--out", str(tmp_path)]
+    assert cli.main([*words, "--max-megabytes", "20"]) == 0
+    assert cli.main([*words, "--max-megabytes", "0.001"]) == 2
+    assert "`max_megabytes` must be at least" in capsys.readouterr().err
+
+
+def test_the_released_grid_can_be_asked_for(folder, run, tmp_path, capsys):
+    # Tiles of 16 x 20 px go in steps of 8 and 12: 31 columns have an even grid and no released one.
+    whole, odd = [], []
+    for number in (0, 1):
+        whole.append(str(write(tmp_path / f"whole{number}.png", made.png(made.picture(number, 40, 44)))))
+        odd.append(str(write(tmp_path / f"odd{number}.png", made.png(made.picture(number, 40, 31)))))
+    assert cli.main(["predict", str(run), *whole, "--out", str(tmp_path / "a"), "--grid", "released"]) == 0
+    expected = TiledFlow(open_model(run), grid="released")(*map(read_frame, whole))
+    np.testing.assert_allclose(read_flow(tmp_path / "a/whole0.flo").flow, expected, atol=1e-4)
+    assert cli.main(["predict", str(run), *odd, "--out", str(tmp_path / "b")]) == 0
+    capsys.readouterr()
+    assert cli.main(["predict", str(run), *odd, "--out", str(tmp_path / "c"), "--grid", "released"]) == 2
+    said = capsys.readouterr().err
+    assert "beyond a picture of 31 pixels" in said and "--grid even" in said and not (tmp_path / "c").exists()
+    # The pairs of the run are of 19 x 23 px, which has none.
+    words = ["evaluate", str(run), "--data", str(folder), "--out", str(tmp_path / "d")]
+    assert cli.main([*words, "--grid", "even"]) == 0
+    assert cli.main([*words, "--grid", "released"]) == 2
+    assert "beyond a picture of" in capsys.readouterr().err
 
 
 def test_training_starts_from_a_preset_whole(run):
@@ -184,10 +236,29 @@ def test_what_cannot_be_answered_is_said(folder, run, tmp_path):
         commands.predict(run, first, second=small, out=tmp_path)
     with pytest.raises(MediaError, match="no such file"):
         commands.predict(run, first, second=tmp_path / "none.png", out=tmp_path)
-    with pytest.raises(MediaError):
-        commands.predict(run, first, out=tmp_path)  # a single picture is no video
+    with pytest.raises(ConfigError, match="A second picture is needed: `predict RUN a.png b.png`"):
+        commands.predict(run, first, out=tmp_path)
+    with pytest.raises(ConfigError, match="A second picture is needed"):  # told by content
+        commands.predict(run, write(tmp_path / "picture.mp4", first.read_bytes()), out=tmp_path)
     encode_mp4(str(tmp_path / "one.mp4"), made.picture(0, 22, 26)[None], 10, None, None)
     with pytest.raises(MediaError, match="a single frame: there is no motion to see"):
         commands.predict(run, tmp_path / "one.mp4", out=tmp_path)
     with pytest.raises(ConfigError, match="holds no run"):
         commands.evaluate(run / "preset", folder)
+
+
+def test_no_folder_is_made_for_nothing_nor_over_a_file(folder, run, tmp_path):
+    encode_mp4(str(tmp_path / "one.mp4"), made.picture(0, 22, 26)[None], 10, None, None)
+    encode_mp4(str(tmp_path / "two.mp4"), np.zeros((2, 22, 26, 3), "uint8"), 10, None, None)
+    first, second = folder / "test" / "walk0_1.png", folder / "test" / "walk0_2.png"
+    for source, other in (
+        (tmp_path / "none.mp4", None), (tmp_path / "one.mp4", None), (first, tmp_path / "none.png")
+    ):  # fmt: skip
+        with pytest.raises(MediaError):
+            commands.predict(run, source, second=other, out=tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    file = write(tmp_path / "file", b"mine")
+    for source, other in ((tmp_path / "two.mp4", None), (first, second)):
+        with pytest.raises(ConfigError, match="The output folder cannot be made: ") as caught:
+            commands.predict(run, source, second=other, out=file)
+        assert caught.value.reason == "not_writable" and file.read_bytes() == b"mine"

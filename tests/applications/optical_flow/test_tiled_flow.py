@@ -118,6 +118,13 @@ def test_an_overlap_that_cannot_be_is_refused_before_a_picture_comes(backbone):
     assert TiledFlow(backbone).overlap_px == 5  # half a side where the published 20 px are more
 
 
+@pytest.mark.parametrize("count", [0, -1])
+@pytest.mark.parametrize("bound", [None, 100])
+def test_a_batch_of_no_tiles_is_refused_before_a_picture_comes(count, bound):
+    with pytest.raises(ValueError, match=f"must be positive or None. Received: tiles_per_batch={count}"):
+        TiledFlow(Constant((11, 13)), tiles_per_batch=count, max_megabytes=bound)
+
+
 # === Memory ===
 
 

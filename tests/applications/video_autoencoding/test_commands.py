@@ -16,7 +16,7 @@ import soundfile
 from tests.applications.training.resume import state_of
 from zorro_keras import metrics
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
-from zorro_keras.applications.pipelines.faults import CheckpointError, MediaError
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError
 from zorro_keras.applications.pipelines.media import Window, decode_window, probe
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
@@ -234,6 +234,12 @@ def test_what_cannot_be_rebuilt_is_said(run, tmp_path):
     (tmp_path / "text.mp4").write_text("no clip")
     with pytest.raises(MediaError):
         commands.predict(run, tmp_path / "text.mp4", out=tmp_path / "out", console=QUIET)
-    assert not (tmp_path / "out" / "rebuilt.mp4").exists()
+    assert not (tmp_path / "out").exists()
+    file = tmp_path / "file"
+    file.write_text("mine")
+    clip = write_clip(tmp_path / "clip.mp4")
+    with pytest.raises(ConfigError, match="The output folder cannot be made: ") as caught:
+        commands.predict(run, clip, out=file, console=QUIET)
+    assert caught.value.reason == "not_writable" and file.read_text() == "mine"
     with pytest.raises(ValueError, match="`top` must be positive. Received: top=0"):
         commands.predict(run, tmp_path / "text.mp4", top=0)
