@@ -164,6 +164,9 @@ class Config:
 # latents matters more: with one head and without the query, as published, the picture came 2.7 dB above the
 # mean frame in 1,500 steps, and hardly further. The losses of picture and label weigh more than published,
 # because a short training sees little of them; that choice is not compared.
+# Measured once on JAX, on the clips held out: PSNR of the picture 17.2 dB, of the mean frame 13.7 dB (mean of
+# the clips; of the mean error of all 15.7 and 12.8 dB), hidden label 79 %. Of the sound nothing is learned in
+# this time: 27.1 dB, silence 28.0 dB.
 TINY = Config(
     data=DataConfig(
         geometry=ClipGeometry(seconds=1.28, sample_rate_hz=2000, num_frames=8, height_px=32, width_px=32),
