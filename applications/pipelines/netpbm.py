@@ -13,7 +13,8 @@ from zorro_keras.applications.pipelines.faults import MediaError
 
 PPM_SUFFIXES = (".pgm", ".ppm")
 _CHANNELS = {b"P5": 1, b"P6": 3}
-_WORD = re.compile(rb"(?:\s+|#[^\n]*\n)*([^\s#]+)")
+# One space at a time: `\s+` repeated can split a run of spaces in exponentially many ways.
+_WORD = re.compile(rb"(?:\s|#[^\n]*\n)*([^\s#]+)")
 _LONGEST_HEADER = 4096
 
 
@@ -68,7 +69,7 @@ def decode_ppm(data: bytes, path: str | Path, *, max_pixels: int) -> np.ndarray:
         uint8 `(Y, X, 3)`; a grey picture has three equal channels.
 
     Raises:
-        MediaError: `truncated`, `corrupt`, `too_large`, or `unsupported_codec` for more than 8 bits.
+        MediaError: `truncated`, `corrupt`, `too_large`, or `unsupported_codec` if not of 8 bits up to 255.
     """
     channels = _CHANNELS[data[:2]]
     (width, height, largest), start = read_netpbm_header(data, (int, int, int), path)
@@ -83,8 +84,9 @@ def decode_ppm(data: bytes, path: str | Path, *, max_pixels: int) -> np.ndarray:
         )  # fmt: skip
     if largest != 255:
         raise MediaError(
-            f"Only values up to 255 are read. Received: {largest}",
+            f"Only pictures of 8 bits whose largest value is 255 are read. Received: {largest}",
             path=path, stage="decode", reason="unsupported_codec",
+            advice="Save the picture with 8 bits a channel and a largest value of 255.",
         )  # fmt: skip
     pixels = np.frombuffer(data, np.uint8, offset=min(start, len(data)))
     if pixels.size != width * height * channels:

@@ -18,7 +18,7 @@ from zorro_keras.applications.pipelines.faults import SourceError
 SPLITS = ("train", "val", "test")
 ROWS_SHOWN = 20
 MAX_INDEX = 100_000  # a label number beyond this is a mistake, not a class
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)

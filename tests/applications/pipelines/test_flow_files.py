@@ -111,6 +111,7 @@ PNG = encode_kitti(field(30, 50))
         (FLO[:4] + struct.pack("<ii", 2**30, 2**30) + FLO[12:], "corrupt", "announces 1073741824 x"),
         (b"Pf" + PFM[2:], "not_flow", "one channel, so it holds no flow"),
         (PFM[:8], "truncated", "within its header"),
+        (PFM[:3] + b" " * 4000, "truncated", "within its header"),
         (PFM[:-4], "truncated", "176 of 180 bytes"),
         (PFM + b"\0\0", "corrupt", "but holds 182"),
         (PFM.replace(b"-1.0", b"-2.0"), "corrupt", "scale of the .pfm must be 1 or -1. Received: -2.0"),

@@ -247,9 +247,13 @@ def test_grey_pictures_have_three_equal_channels_and_alpha_is_left_out(tmp_path)
         (made.ppm(made.picture(0)) + b"x", "corrupt", "needs 1311 bytes. Received: 1312"),
         (b"P6 23 19", "truncated", "ends within its header"),
         (b"P6 23 0 255\n", "corrupt", "announces 23 x 0 px"),
-        (b"P6 23 19 65535\n" + bytes(2622), "unsupported_codec", "Only values up to 255"),
+        (b"P6 23 19 65535\n" + bytes(2622), "unsupported_codec", "largest value is 255 .* Received: 65535"),
+        (b"P6 23 19 15\n" + bytes(1311), "unsupported_codec", "largest value is 255 .* Received: 15"),
         (b"P6 99999 99999 255\n", "too_large", "more than the 67108864 pixels allowed"),
         (b"P6 23 # 19\n", "truncated", "ends within its header"),
+        (b"P6" + b" " * 4000, "truncated", "ends within its header"),  # must not cost 2 to the 4000th
+        (b"P6" + b"\n#\n" * 1300, "truncated", "ends within its header"),
+        (b"P5" + b" #" * 2000, "truncated", "ends within its header"),
         (b"text", "not_image", "is not a JPEG, PNG"),
     ],
 )
@@ -257,3 +261,19 @@ def test_what_is_wrong_with_a_frame_is_said(data, reason, message, tmp_path):
     with pytest.raises(MediaError, match=message) as caught:
         read_frame(write(tmp_path / "a.ppm", data))
     assert caught.value.reason == reason
+
+
+def test_comments_and_any_whitespace_may_stand_between_the_numbers(tmp_path):
+    colour = made.picture(0)
+    for header in (
+        b"P6\n# 7 7 #\n#\n\t 23#8\n\r\n19 # of a camera\n255\n",
+        b"P6" + b" " * 4000 + b"23 19 255\n",
+    ):
+        found = read_frame(write(tmp_path / "colour.ppm", header + colour.tobytes()))
+        np.testing.assert_array_equal(found, colour)
+
+
+def test_a_ppm_of_other_depths_is_told_how_to_be_saved(tmp_path):
+    with pytest.raises(MediaError) as caught:
+        read_frame(write(tmp_path / "a.ppm", b"P6 23 19 15\n" + bytes(1311)))
+    assert caught.value.advice == "Save the picture with 8 bits a channel and a largest value of 255."

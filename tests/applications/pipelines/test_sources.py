@@ -125,6 +125,8 @@ def test_every_bad_row_is_named_with_its_line(folder):
         (b"b.wav,dog,3,2,train", "bad_time"),
         (b"b.wav,dog,1_0,,train", "bad_time"),
         (b"b.wav,dog,soon,20,train", "bad_time"),
+        (b"b.wav,dog," + b"1" * 100_000 + b"x,,train", "bad_time"),  # must not cost the square of that
+        (b"b.wav,dog,.,,train", "bad_time"),
         (b"b.wav,dog,0,0,train", "bad_time"),
         (b"c.webm,dog,,,trian", "bad_split"),
         (b"./a.mp4,dog,0.0,1.0,train", "duplicate_id"),
