@@ -88,8 +88,9 @@ class Evaluation:
                 self.add(ids[index], pair)
         if not self.errors:
             raise TrainingError(
-                "Not one pair of the split could be used.", stage="evaluate", reason="empty_source"
-            )
+                "Not one pair of the split could be used.", stage="evaluate", reason="empty_source",
+                advice="Mend the files that `faults.jsonl` in the folder of the run names.",
+            )  # fmt: skip
 
     def add(self, name: str, pair: FlowPair) -> None:
         """Measures one pair."""

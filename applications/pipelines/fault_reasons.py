@@ -20,7 +20,7 @@ ADVICE = MappingProxyType(
         "no_video": "Leave the video stream out, or supply a file that has pictures.",
         "no_streams": "Supply a file with sound or pictures.",
         "empty_stream": "The file announces a stream that holds nothing: copy or re-encode it.",
-        "truncated": "The file ends before the time it announces: copy or download it again.",
+        "truncated": "The file is cut short: copy or download it again.",
         "corrupt": "The file is damaged: copy or download it again.",
         "non_finite": "The sound holds NaN or infinity: re-export it.",
         "silent": "Every sample is zero: check how the sound was extracted.",

@@ -15,10 +15,12 @@ from zorro_keras import metrics
 from zorro_keras.applications import cli
 from zorro_keras.applications.optical_flow import answers, commands
 from zorro_keras.applications.optical_flow.config import CONFIGS
+from zorro_keras.applications.optical_flow.evaluation import Evaluation
 from zorro_keras.applications.optical_flow.model import build_model, start_weights
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
+from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
-from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError, TrainingError
 from zorro_keras.applications.pipelines.flow_files import read_flow
 from zorro_keras.applications.pipelines.flow_pairs import read_frame, read_pair
 from zorro_keras.applications.pipelines.flow_pictures import flow_colours
@@ -98,6 +100,13 @@ def test_evaluation_measures_whole_pairs_and_shows_the_worst(folder, run, flow, 
     assert worst == sorted(worst, reverse=True) and len(worst) == 7
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3 * 7 + 1 and "test/walk3" in page
+
+
+def test_where_no_pair_can_be_read_the_advice_is_about_their_files(folder, flow):
+    (broken,) = (entry for entry in read_flow_source(folder).split("test") if entry.id == "test/walk3")
+    with pytest.raises(TrainingError, match="Not one pair of the split could be used") as error:
+        Evaluation(flow).add_all([broken], Reading(str(folder), on_error="skip", max_bad_fraction=1.0))
+    assert error.value.advice == "Mend the files that `faults.jsonl` in the folder of the run names."
 
 
 def test_data_of_others_without_splits_are_measured_whole_and_by_what_is_seen(run, tmp_path):

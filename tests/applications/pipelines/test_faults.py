@@ -35,6 +35,10 @@ def test_an_error_prints_message_path_stage_reason_and_advice():
     )
 
 
+def test_what_is_said_of_a_cut_file_fits_files_without_a_duration():
+    assert damaged("a.flo", "truncated").advice == "The file is cut short: copy or download it again."
+
+
 def test_a_reason_outside_the_closed_list_is_refused():
     with pytest.raises(ValueError, match="`reason` must be one of .* Received: reason='gremlins'"):
         ZorroError("x", reason="gremlins")
