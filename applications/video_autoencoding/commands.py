@@ -92,13 +92,15 @@ def evaluate(
 
     Args:
         run_dir: folder of the run.
-        data_path: shards or a source, as for training. Its training split gives the mean frame.
+        data_path: shards or a source, as for training. Its training split, if it has one with pictures, gives
+            the mean frame.
         out: optional folder. `report/` in the run by default.
 
     Returns:
         Dict with `html` and `json`, the files written; `num_clips`; `video` and `audio`, PSNR in dB of the
         model, of the mean frame of the training clips, of each clip's own mean frame, and of silence; and
-        `label`, top-1 and top-5 of the class that is read where the label is hidden.
+        `label`, top-1 and top-5 of the class that is read where the label is hidden. What there is nothing
+        to measure of is None.
 
     Raises:
         ZorroError: if the run or the data cannot be used.
@@ -108,8 +110,10 @@ def evaluate(
     given = (data, run.config, run.task.preprocessor)
     options = {"whole": True, "faults_path": run.folder.faults_file}
     with host_errors(data.faults):
-        training, _ = evaluation_dataset(*given, split="train", **options)
-        mean_frame = mean_frame_of(training.as_numpy_iterator(), run.config.data.baseline_clips)
+        mean_frame = None
+        if data.num_train:
+            training, _ = evaluation_dataset(*given, split="train", **options)
+            mean_frame = mean_frame_of(training.as_numpy_iterator(), run.config.data.baseline_clips)
         scores = ClipScores(run.task, mean_frame)
         batches, ids = evaluation_dataset(*given, **options)
         for x, y, weight in batches.as_numpy_iterator():

@@ -35,11 +35,15 @@ def report_page(report: Mapping[str, Any], strip: bytes | None) -> str:
 
 def _stream(name: str, figures: Mapping[str, Any]) -> str:
     rows = [
-        (_WORDS[kind], f"{figures['psnr_db'][kind]:.2f} dB", f"{figures['pooled_psnr_db'][kind]:.2f} dB")
+        (_WORDS[kind], _decibels(figures["psnr_db"][kind]), _decibels(figures["pooled_psnr_db"][kind]))
         for kind in figures["psnr_db"]
     ]
     heads = ("PSNR", "mean over clips", "of the mean error")
     return f"<h2>{name}, {figures['num_clips']} clips</h2>{table(heads, rows)}"
+
+
+def _decibels(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.2f} dB"
 
 
 def _label(figures: Mapping[str, float]) -> str:

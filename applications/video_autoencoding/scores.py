@@ -21,10 +21,11 @@ class ClipScores:
 
     Args:
         task: `VideoAutoencoder`.
-        mean_frame: float `(Y, X, 3)` in [0, 1], of the training clips.
+        mean_frame: float `(Y, X, 3)` in [0, 1], of the training clips; `None` where there is none, whose
+            figures are then `None`, too.
     """
 
-    def __init__(self, task: VideoAutoencoder, mean_frame: np.ndarray) -> None:
+    def __init__(self, task: VideoAutoencoder, mean_frame: np.ndarray | None) -> None:
         self.task, self.mean_frame = task, mean_frame
         self.errors: dict[str, list[np.ndarray]] = {}
         self.presence: dict[str, list[np.ndarray]] = {"audio": [], "video": []}
@@ -40,11 +41,12 @@ class ClipScores:
         image, audio = x["image"], x["audio"]
         rebuilt = {
             "video_model": made["image"] - image,
-            "video_mean_frame": self.mean_frame - image,
             "video_own_mean_frame": image.mean(axis=1, keepdims=True) - image,
             "audio_model": made["audio"] - audio,
             "audio_silence": audio,
         }
+        if self.mean_frame is not None:
+            rebuilt["video_mean_frame"] = self.mean_frame - image
         for name, difference in rebuilt.items():
             error = np.square(difference, dtype=np.float64).mean(axis=tuple(range(1, difference.ndim)))
             self.errors.setdefault(name, []).append(error)
@@ -55,7 +57,9 @@ class ClipScores:
         self.weights.append(weight)
         for row in np.flatnonzero(self.presence["video"][-1])[: _NUM_SHOWN - len(self.shown)]:
             middle = image.shape[1] // 2
-            pair = [np.round(255 * clips[row, middle]).astype(np.uint8) for clips in (image, made["image"])]
+            pair = [np.round(255 * clips[row, middle]) for clips in (image, made["image"])]
+            with np.errstate(invalid="ignore"):  # `figures` refuses what is not finite
+                pair = [pixels.astype(np.uint8) for pixels in pair]
             self.shown.append(tuple(pair))
 
     def figures(self, num_clips: int) -> dict[str, Any]:
@@ -68,8 +72,9 @@ class ClipScores:
         logits = _joined(self.logits, num_clips)
         if not used.any():
             raise TrainingError(
-                "Not one clip of the split could be used.", stage="evaluate", reason="empty_source"
-            )
+                "Not one clip of the split could be used.", stage="evaluate", reason="empty_source",
+                advice="Mend the files that `faults.jsonl` in the folder of the run names.",
+            )  # fmt: skip
         numbers = [logits[used], *(_joined(self.errors[name], num_clips)[used] for name in self.errors)]
         if not all(np.isfinite(values).all() for values in numbers):
             raise TrainingError(
@@ -92,16 +97,17 @@ class ClipScores:
         has = _joined(self.presence[name], num_clips)
         if not has.any():
             return None
-        errors = {kind: _joined(self.errors[f"{name}_{kind}"], num_clips)[has] for kind in _KINDS[name]}
-        return {
-            "num_clips": int(has.sum()),
-            "psnr_db": {kind: float(metrics.decibels(error).mean()) for kind, error in errors.items()},
-            "pooled_psnr_db": {kind: float(metrics.decibels(error.mean())) for kind, error in errors.items()},
-        }
+        psnr, pooled = dict.fromkeys(_KINDS[name]), dict.fromkeys(_KINDS[name])
+        for kind in _KINDS[name]:
+            if parts := self.errors.get(f"{name}_{kind}"):
+                error = _joined(parts, num_clips)[has]
+                psnr[kind] = float(metrics.decibels(error).mean())
+                pooled[kind] = float(metrics.decibels(error.mean()))
+        return {"num_clips": int(has.sum()), "psnr_db": psnr, "pooled_psnr_db": pooled}
 
 
-def mean_frame_of(batches: Iterable[tuple], num_clips: int) -> np.ndarray:
-    """Returns the mean `(Y, X, 3)` of all frames of the first clips of a data set that have pictures.
+def mean_frame_of(batches: Iterable[tuple], num_clips: int) -> np.ndarray | None:
+    """Returns the mean `(Y, X, 3)` of all frames of the first clips of a data set that have pictures, if any.
 
     Args:
         batches: iterable of `(x, y, sample_weight)`, numpy.
@@ -114,11 +120,7 @@ def mean_frame_of(batches: Iterable[tuple], num_clips: int) -> np.ndarray:
         count += int(has.sum())
         if count >= num_clips:
             break
-    if not count:
-        raise TrainingError(
-            "No training clip has pictures to take the mean of.", stage="evaluate", reason="empty_source"
-        )
-    return total / count
+    return total / count if count else None
 
 
 def _joined(parts: list[np.ndarray], length: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A run on real clips from training to rebuilt files and a report, with exact resume in between."""
 
+import itertools
 import json
 import weakref
 
@@ -16,7 +17,12 @@ import soundfile
 from tests.applications.training.resume import state_of
 from zorro_keras import metrics
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
-from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError
+from zorro_keras.applications.pipelines.faults import (
+    CheckpointError,
+    ConfigError,
+    MediaError,
+    TrainingError,
+)
 from zorro_keras.applications.pipelines.media import Window, decode_window, probe
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
@@ -26,6 +32,7 @@ from zorro_keras.applications.video_autoencoding import commands, rebuild
 from zorro_keras.applications.video_autoencoding.config import CONFIGS
 from zorro_keras.applications.video_autoencoding.data import evaluation_dataset, open_data
 from zorro_keras.applications.video_autoencoding.model import build_model, start_weights
+from zorro_keras.applications.video_autoencoding.scores import ClipScores
 
 TASK = "video_autoencoding"
 # Each is checked together with those before it.
@@ -122,6 +129,50 @@ def test_evaluation_compares_with_mean_frames_and_silence(data, run, tmp_path):
     assert 0 <= report["label"]["top1_accuracy"] <= report["label"]["top5_accuracy"] == 1.0
     page = (tmp_path / "report.html").read_text()
     assert "each clip's own mean frame" in page and "data:image/png;base64," in page
+
+
+def test_clips_without_a_training_split_are_measured_without_its_mean_frame(run, tmp_path):
+    for number in range(3):
+        write_clip(tmp_path / "clips" / "val" / LABELS[number] / "0.mp4", number)
+    figures = commands.evaluate(run, tmp_path / "clips", out=tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["split"], report["num_clips"]) == ("val", 3) and report["video"] == figures["video"]
+    for psnr in (report["video"]["psnr_db"], report["video"]["pooled_psnr_db"]):
+        assert psnr["mean_frame"] is None and psnr["own_mean_frame"] > psnr["model"] > 0
+    assert (
+        "<td>mean frame of the training clips</td><td>\N{EN DASH}</td>"
+        in (tmp_path / "report.html").read_text()
+    )
+
+
+def test_clips_of_sound_alone_are_measured(run, tmp_path):
+    for split, number in itertools.product(("train", "test"), range(2)):
+        path = tmp_path / "clips" / split / LABELS[number] / "0.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, 0.1 * np.sin(np.arange(8000) / (9 + number)), 8000)
+    commands.evaluate(run, tmp_path / "clips", out=tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["video"] is None and report["audio"]["num_clips"] == 2
+    assert set(report["audio"]["psnr_db"]) == {"model", "silence"}
+
+
+def test_advice_about_a_split_or_a_model_is_about_them(run):
+    task = open_model(run)
+    clip, rng = CONFIG.data.geometry, np.random.default_rng(0)
+    x = {
+        "audio": rng.uniform(-1, 1, (2, clip.num_samples)).astype("float32"),
+        "image": rng.uniform(0, 1, (2, clip.num_frames, clip.height_px, clip.width_px, 3)).astype("float32"),
+        "presence": {"audio": np.ones(2, bool), "image": np.ones(2, bool)},
+    }
+    for spoilt, weight, advice in (
+        (x, np.zeros(2), "Mend the files that `faults.jsonl` in the folder of the run names."),
+        ({**x, "audio": np.full_like(x["audio"], np.nan)}, np.ones(2), "Check that the training ended well."),
+    ):
+        scores = ClipScores(task, None)
+        scores.add(spoilt, np.eye(3)[:2], weight)
+        with pytest.raises(TrainingError) as error:
+            scores.figures(2)
+        assert error.value.advice == advice
 
 
 def _joined(batches):
