@@ -38,8 +38,9 @@ def checked_battle(
         path, row: where the battle stands, for errors.
 
     Raises:
-        SourceError: for other shapes, no real unit or too many, values that are not finite, categories out of
-            range, binary values that are neither 0 nor 1, or a masked slot that is selected.
+        SourceError: for other shapes, no real unit or too many, values that are not finite in float32,
+            categories out of range, binary values that are neither 0 nor 1, or a selected slot that is
+            masked.
     """
     units = np.asarray(arrays["units"])
     if units.ndim != 2 or units.shape[1] != len(features) or units.dtype.kind not in "fiub":
@@ -54,18 +55,23 @@ def checked_battle(
         selected = _marks(arrays["selected"], "selected", units, path, row)
         if (selected & ~real).any():
             slot = int(np.flatnonzero(selected & ~real)[0])
-            raise _fault(f"Slot {slot} is selected and masked.", path, row, "bad_label")
+            raise _fault(
+                f"Slot {slot} is selected and masked.",
+                path, row, "bad_label", "Unselect the slot, or unmask it.",
+            )  # fmt: skip
         selected = selected[real]
     if not 1 <= real.sum() <= most:
         raise _fault(
             f"A battle must have between 1 and {most} real units. Received: {int(real.sum())} in "
             f"{len(units)} slots",
             path, row, "too_large" if real.sum() else "bad_row",
-            "Raise `data.num_units`, or leave units out." if real.sum() else "Leave the battle out.",
+            "Leave units out, or train a model with a larger `data.num_units`."
+            if real.sum() else "Leave the battle out.",
         )  # fmt: skip
     slots = np.flatnonzero(real)
     _check_values(units[real], slots, features, path, row)
-    return Battle(units[real].astype(np.float32), selected)
+    with np.errstate(over="ignore"):  # in columns that no model is shown
+        return Battle(units[real].astype(np.float32), selected)
 
 
 def _check_values(
@@ -74,7 +80,7 @@ def _check_values(
     """Refuses the first value that its feature cannot have; columns that no model is shown may hold any."""
     columns, limits = _shown(tuple(features))
     values = units[:, columns].astype(np.float64)
-    finite = np.isfinite(values)
+    finite = np.abs(values) <= np.finfo(np.float32).max  # false for NaN
     with np.errstate(invalid="ignore"):
         known = (values == np.floor(values)) & (values >= 0) & (values < limits)
     good = finite & (known | np.isinf(limits))
@@ -82,7 +88,7 @@ def _check_values(
         return
     unit, place = np.argwhere(~good)[0]
     is_finite = finite[unit, place]
-    expected = f"a whole number within [0, {limits[place]:.0f})" if is_finite else "finite"
+    expected = f"a whole number within [0, {limits[place]:.0f})" if is_finite else "finite in float32"
     raise _fault(
         f"`{features[columns[place]].name}` of the unit in slot {slots[unit]} must be {expected}. "
         f"Received: {values[unit, place]:g}",

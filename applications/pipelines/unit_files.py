@@ -55,7 +55,8 @@ class NpzFile:
         path: of the file.
 
     Raises:
-        SourceError: if it is no npz file, `units` is missing, or the arrays do not go together.
+        SourceError: if it is no npz file, `units` is missing or of another rank, the arrays do not go
+            together, or there is no battle.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,6 +69,12 @@ class NpzFile:
             raise _unreadable(path, f"The file is not a readable npz file: {error}") from error
         if "units" not in found:
             raise _unreadable(path, "The file holds no array `units`.", "missing_column")
+        if found["units"].ndim not in (2, 3):
+            raise _unreadable(
+                path,
+                f"`units` must have the shape (B, M, F) or (M, F). Received: {found['units'].shape}",
+                "bad_schema",
+            )
         if found["units"].ndim == 2:
             found = {name: values[None] for name, values in found.items()}
         lengths = {name: len(values) if values.ndim else 0 for name, values in found.items()}
@@ -75,6 +82,8 @@ class NpzFile:
             raise _unreadable(
                 path, f"All arrays must hold as many battles. Received: {lengths}", "bad_schema"
             )
+        if not lengths["units"]:
+            raise _unreadable(path, "The file holds no battle.", "empty_source")
         self.arrays = found
 
     def __len__(self) -> int:
@@ -98,6 +107,8 @@ class TFRecordFile:
     def __init__(self, path: Path, num_features: int) -> None:
         self.path, self.num_features = path, num_features
         self._offsets = list(self._walk())  # and the end of the file
+        if not len(self):
+            raise _unreadable(path, "The file holds no battle.", "zero_length")
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

@@ -119,9 +119,7 @@ def evaluate(
 
 def _outcomes(run: Run, data: Any, *, whole: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits, selections and masks of all battles, `(N, M)`."""
-    batches, battles = evaluation_dataset(data, run.config, run.task.preprocessor, whole=whole)
-    if not len(battles):
-        raise TrainingError("There is no battle to look at.", stage="evaluate", reason="empty_source")
+    batches, _ = evaluation_dataset(data, run.config, run.task.preprocessor, whole=whole)
     found: tuple[list[np.ndarray], ...] = ([], [], [])
     for x, y, _ in batches.as_numpy_iterator():
         logits = np.asarray(keras.Model.predict_on_batch(run.task, x)["selection"])
@@ -130,8 +128,9 @@ def _outcomes(run: Run, data: Any, *, whole: bool) -> tuple[np.ndarray, np.ndarr
     logits, selected, real = map(np.concatenate, found)
     if not np.isfinite(logits[real]).all():
         raise TrainingError(
-            "The model gives a number that is not finite.", stage="evaluate", reason="non_finite"
-        )
+            "The model gives a number that is not finite.", stage="evaluate", reason="non_finite",
+            advice="Check that the training ended well.",
+        )  # fmt: skip
     return logits, selected, real
 
 

@@ -63,6 +63,7 @@ class UnitPreprocessor(keras_hub.models.Preprocessor):
             num_units: optional int. Slots. By default the first of `BUCKETS` that holds the largest battle.
 
         Raises:
+            ValueError: if there is no battle.
             SourceError: if a battle is empty or too large, or holds a value that its feature cannot have.
         """
         checked = [
@@ -90,7 +91,12 @@ def pad_battles(battles: Sequence[np.ndarray], most: int, slots: int | None = No
 
     Returns:
         Dict with `units`, float32 `(B, M, F)`, and `padding_mask`, a dict with `units`, bool `(B, M)`.
+
+    Raises:
+        ValueError: if there is no battle.
     """
+    if not len(battles):
+        raise ValueError("`battles` must hold at least one battle. Received: 0 battles")
     sizes = np.array([len(units) for units in battles])
     slots = bucket_length(int(sizes.max()), most, BUCKETS) if slots is None else slots
     padded = np.zeros((len(battles), slots, battles[0].shape[1]), np.float32)

@@ -59,6 +59,13 @@ def test_any_number_of_slots_gives_the_same_answers(model):
     np.testing.assert_allclose(short, whole[:, :7], atol=1e-5)
 
 
+def test_more_slots_than_the_model_has_are_refused(model):
+    with pytest.raises(
+        ValueError, match=r"must have the shape \(batch, at most 13, 2\). Received: \(2, 14, 2\)"
+    ):
+        model({"units": np.zeros((2, 14, 2), "float32")})
+
+
 def test_the_order_of_units_does_not_matter(model):
     inputs = battle()
     order = np.array([3, 0, 4, 1, 2, *range(5, 13)])

@@ -35,7 +35,8 @@ class InputAdapter(keras.layers.Layer):
 
     Call arguments:
         x: tensor `(B, *stream.shape)`, or of other sizes along the cut axes: positions that are computed
-            follow, of a learned table the first rows are taken.
+            follow, of a learned table the first rows are taken. Entities may be fewer than the stream's
+            length, never more.
         keep: bool tensor `(B, T)`, or `(B, 1)` for whole examples: what is False is read as zeros, so that
             it may hold anything, NaN too; `None` keeps everything.
         coordinates: float tensor `(B, T, axes)` in [-1, 1], where the elements lie, for `FourierPositions`
@@ -178,6 +179,12 @@ class InputAdapter(keras.layers.Layer):
 
     def _check_input(self, x):
         expected, rank = self.stream.shape, len(self.grid)
+        known = len(x.shape) == 3 and isinstance(x.shape[1], int)  # an export traces a size of no number
+        if isinstance(self.stream, Entities) and known and x.shape[1] > expected[0]:
+            raise ValueError(
+                f"Entities must have the shape (batch, at most {expected[0]}, {expected[1]}). "
+                f"Received: {tuple(x.shape)}"
+            )
         if len(x.shape) != len(expected) + 1 or tuple(x.shape[rank + 1 :]) != tuple(expected[rank:]):
             raise ValueError(
                 f"An input like {self.stream} must have the shape (batch, {', '.join(map(str, expected))}), "

@@ -26,6 +26,13 @@ def spoilt(slot, column, value):
     return units
 
 
+def far(slot, column, value):
+    """Units in float64, which holds what float32 does not."""
+    units = UNITS.astype("float64")
+    units[slot, column] = value
+    return units
+
+
 def test_a_good_battle_is_given_back():
     battle = check(selected=np.array([1, 0, 0]))
     np.testing.assert_array_equal(battle.units, UNITS)
@@ -40,8 +47,12 @@ def test_masked_slots_are_left_out_whatever_they_hold():
 
 
 @pytest.mark.parametrize("units, message, reason", [
-    (spoilt(2, 1, np.nan), "`x` of the unit in slot 2 must be finite. Received: nan", "non_finite"),
-    (spoilt(0, 0, np.inf), "`kind` of the unit in slot 0 must be finite. Received: inf", "non_finite"),
+    (spoilt(2, 1, np.nan), "`x` of the unit in slot 2 must be finite in float32. Received: nan",
+     "non_finite"),
+    (spoilt(0, 0, np.inf), "`kind` of the unit in slot 0 must be finite in float32. Received: inf",
+     "non_finite"),
+    (far(1, 1, -1e39), "`x` of the unit in slot 1 must be finite in float32. Received: -1e\\+39",
+     "non_finite"),
     (spoilt(1, 0, 3), r"`kind` of the unit in slot 1 must be a whole number within \[0, 3\)", "bad_row"),
     (spoilt(1, 0, -1), "Received: -1", "bad_row"),
     (spoilt(1, 0, 1.5), "Received: 1.5", "bad_row"),
@@ -70,3 +81,21 @@ def test_what_is_wrong_with_the_units_is_named(units, message, reason):
 def test_what_is_wrong_with_masks_and_labels_is_named(arrays, message):
     with pytest.raises(SourceError, match=message):
         check(**arrays)
+
+
+def test_the_largest_float32_is_kept_and_columns_that_are_not_shown_may_overflow():
+    largest = np.finfo("float32").max
+    battle = check(units=far(0, 1, largest))
+    assert battle.units.dtype == np.float32 and battle.units[0, 1] == largest
+    assert check(units=far(0, 2, 1e39)).units[0, 1] == 7.5
+
+
+@pytest.mark.parametrize("arrays, advice", [
+    ({"padding_mask": np.array([1, 0, 1]), "selected": np.array([0, 1, 0])},
+     "Unselect the slot, or unmask it."),
+    ({"units": np.zeros((6, 4))}, "Leave units out, or train a model with a larger `data.num_units`."),
+])  # fmt: skip
+def test_what_is_advised_can_be_done(arrays, advice):
+    with pytest.raises(SourceError) as error:
+        check(**arrays)
+    assert error.value.advice == advice

@@ -68,6 +68,23 @@ def test_an_npz_file_of_other_arrays_is_refused(tmp_path, arrays, message):
         open_unit_file(tmp_path / "bad.npz", 3)
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2, 5, 3)])
+def test_units_of_another_rank_are_refused(tmp_path, shape):
+    np.savez(tmp_path / "bad.npz", units=np.zeros(shape))
+    with pytest.raises(SourceError, match=r"`units` must have the shape \(B, M, F\) or \(M, F\)") as error:
+        open_unit_file(tmp_path / "bad.npz", 3)
+    assert error.value.reason == "bad_schema" and str(error.value).count(f"Received: {shape}") == 1
+
+
+def test_a_file_without_a_battle_is_refused(tmp_path):
+    np.savez(tmp_path / "none.npz", units=np.zeros((0, 5, 3)), padding_mask=np.zeros((0, 5)))
+    (tmp_path / "none.tfrecord").write_bytes(b"")
+    for name, reason in (("none.npz", "empty_source"), ("none.tfrecord", "zero_length")):
+        with pytest.raises(SourceError, match="The file holds no battle") as error:
+            open_unit_file(tmp_path / name, 3)
+        assert error.value.reason == reason and error.value.path.endswith(name)
+
+
 def test_what_is_no_npz_file_is_refused(tmp_path):
     path = tmp_path / "bad.npz"
     write_battles(path, BATTLES)

@@ -7,7 +7,7 @@ import pytest
 from tests.applications.training.resume import assert_resumes_exactly
 from tests.backend import array
 from zorro_keras.applications.pipelines.battle_generated import battle
-from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
+from zorro_keras.applications.pipelines.faults import ConfigError, SourceError, TrainingError
 from zorro_keras.applications.pipelines.unit_battle import Battle
 from zorro_keras.applications.pipelines.unit_files import write_battles
 from zorro_keras.applications.starcraft_units.model import build_model
@@ -132,6 +132,8 @@ def test_battles_of_any_size_are_padded_to_few_shapes(model):
         model.preprocessor.batch([np.zeros((25, 8))])
     with pytest.raises(SourceError, match="`unit_type` of the unit in slot 0"):
         model.preprocessor.batch([np.full((2, 8), 9.0)])
+    with pytest.raises(ValueError, match="`battles` must hold at least one battle. Received: 0 battles"):
+        model.preprocessor.batch([])
 
 
 def test_what_does_not_fit_is_named(model):
@@ -158,8 +160,22 @@ def test_a_killed_run_ends_like_one_never_killed(name, request, battles, tmp_pat
     assert_resumes_exactly("starcraft_units", config, battles, tmp_path, monkeypatch)
 
 
+def _spoil_the_weights(monkeypatch):
+    """Lets `evaluate` open a run whose model answers NaN."""
+    from zorro_keras.applications.starcraft_units import commands
+
+    def open_spoilt(folder):
+        run = open_run(folder)
+        weight = run.task.heads.pointer.query_dense.bias
+        weight.assign(np.full(weight.shape, np.nan))
+        return run
+
+    open_run = commands.open_run
+    monkeypatch.setattr(commands, "open_run", open_spoilt)
+
+
 @pytest.mark.tensorflow
-def test_the_commands_use_a_run(battles, config, tmp_path, capsys):
+def test_the_commands_use_a_run(battles, config, tmp_path, capsys, monkeypatch):
     from zorro_keras.applications.starcraft_units.commands import evaluate, predict
     from zorro_keras.applications.training.fit import train
 
@@ -185,6 +201,10 @@ def test_the_commands_use_a_run(battles, config, tmp_path, capsys):
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1] and "The first 20 of 23 battles" in answers[0]
     assert answers[0].count("%") == 40
+    _spoil_the_weights(monkeypatch)
+    with pytest.raises(TrainingError, match="not finite") as error:
+        evaluate(run, battles)
+    assert error.value.advice == "Check that the training ended well."
     with pytest.raises(ConfigError, match="made no data"):
         from zorro_keras.applications.training.task import default_data
 
