@@ -22,7 +22,7 @@ ADVICE = MappingProxyType(
         "empty_stream": "The file announces a stream that holds nothing: copy or re-encode it.",
         "truncated": "The file is cut short: copy or download it again.",
         "corrupt": "The file is damaged: copy or download it again.",
-        "non_finite": "The sound holds NaN or infinity: re-export it.",
+        "non_finite": "Write the file again from data without NaN or infinity.",
         "silent": "Every sample is zero: check how the sound was extracted.",
         "not_image": "Check that this is a JPEG, PNG, GIF, BMP or WebP: its content counts, not its name.",
         "too_small": "Remove the file, or supply the picture it stands for.",
@@ -41,7 +41,7 @@ ADVICE = MappingProxyType(
         "bad_encoding": "Save the file as UTF-8.",
         "bad_split": "Use the splits train, val and test.",
         "duplicate_id": "List each clip once.",
-        "empty_source": "Point to a folder of class folders, or to a CSV with at least one row.",
+        "empty_source": "Name a source with usable examples; the README of the task shows the layouts.",
         "too_many_faults": "Mend or remove the files named, or raise `max_bad_fraction`.",
         "unaccounted": "This is a defect in the pipeline, not in your data: please report it.",
         # Shards.
