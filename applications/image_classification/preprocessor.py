@@ -45,6 +45,8 @@ class ImagePreprocessor(keras_hub.models.Preprocessor):
             [-mean / std for mean, std in zip(self.mean, self.std, strict=True)],
             dtype="float32",
         )
+        for layer in (self.view, self.normalise):
+            layer.build(None)  # of any shape; with one that is not built, `predict` first runs uncompiled
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):

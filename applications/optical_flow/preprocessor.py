@@ -36,6 +36,8 @@ class FlowPreprocessor(keras_hub.models.Preprocessor):
         self.flow_scale = float(flow_scale)
         self.normalise = keras.layers.Rescaling(1.0 / 127.5, -1.0, dtype="float32")
         self.to_units = keras.layers.Rescaling(1.0 / self.flow_scale, dtype="float32")
+        for layer in (self.normalise, self.to_units):
+            layer.build(None)  # of any shape; with one that is not built, `predict` first runs uncompiled
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):
