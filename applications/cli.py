@@ -261,13 +261,15 @@ class Demo:
     """Folder for everything."""
     quick: bool = False
     """A few clips and steps: shows that everything runs, not how well."""
+    seed: int = 0
+    """Decides clips, weights and order."""
     backend: Backend | None = None
     """Keras backend."""
 
     def run(self) -> int:
         from zorro_keras.applications.demo import demo
 
-        demo(out=self.out, quick=self.quick)
+        demo(out=self.out, quick=self.quick, seed=self.seed)
         return 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from zorro_keras.applications import cli, doctor
+from zorro_keras.applications import demo as demo_module
 from zorro_keras.applications.pipelines.faults import ConfigError, MediaError, TrainingError
 from zorro_keras.applications.training import fit
 from zorro_keras.applications.training.task import TASKS, commands_of, task_module
@@ -278,3 +279,10 @@ def test_doctor_fails_when_a_required_package_is_missing(monkeypatch):
     said = StringIO()
     assert doctor.doctor(Console(file=said, width=200)) == 2
     assert "keras: not installed" in said.getvalue() and "pip install keras" in said.getvalue()
+
+
+def test_the_demo_takes_a_seed(monkeypatch):
+    given = []
+    monkeypatch.setattr(demo_module, "demo", lambda **options: given.append(options))
+    assert cli.main(["demo", "somewhere", "--seed", "3"]) == 0
+    assert given == [{"out": Path("somewhere"), "quick": False, "seed": 3}]
