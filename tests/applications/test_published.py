@@ -65,6 +65,19 @@ def test_a_converted_task_says_what_an_export_serves(presets):
     }
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("name", ["words", "pictures"])
+def test_a_converted_task_is_exported_by_the_command_line(name, presets, tmp_path, capsys):
+    """Every endpoint: that the export answers as the model does is the command's own condition."""
+    out = tmp_path / "served"
+    assert cli.main(["export", str(presets / name), str(out)]) == 0, capsys.readouterr().err
+    report = json.loads((out / "parity.json").read_text())["endpoints"]
+    assert set(report) == {endpoint.name for endpoint in endpoints_of(open_model(presets / name))}
+    assert all(kind["max_relative"] < 1e-4 for kinds in report.values() for kind in kinds.values())
+
+
 def _without(arrays):
     del arrays["perceiver.embeddings.latents"]
 
