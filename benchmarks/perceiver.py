@@ -70,15 +70,20 @@ def example(kind: str, batch_size: int):
     return pixels, rng.integers(0, 1000, (batch_size,)).astype("int32")
 
 
-def fastest(run, turns: int) -> float:
-    """Seconds of the fastest of some calls, after one that warms up."""
+def timed(step: str, run, turns: int) -> dict[str, float]:
+    """Fewest seconds, and fewest seconds of all its threads together, of some calls after one that warms up.
+
+    The second figure holds where other work takes turns with this process.
+    """
     run()
-    seconds = []
+    clocks = {step: time.perf_counter, f"{step}_processor": time.process_time}
+    seconds = {name: [] for name in clocks}
     for _ in range(turns):
-        start = time.perf_counter()
+        start = {name: clock() for name, clock in clocks.items()}
         run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        for name, clock in clocks.items():
+            seconds[name].append(clock() - start[name])
+    return {name: min(values) for name, values in seconds.items()}
 
 
 def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: bool) -> dict:
@@ -95,7 +100,7 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
             return model(**inputs).logits
 
     result = {
-        "forward": fastest(forward, turns),
+        **timed("forward", forward, turns),
         "logits": written(folder, "transformers", forward().numpy()),
     }
     result["forward_megabytes"] = measure.resident_megabytes(peak=True)
@@ -113,7 +118,7 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
             loss.backward()
             optimizer.step()
 
-        result["train"] = fastest(step, turns)
+        result |= timed("train", step, turns)
         result["train_megabytes"] = measure.resident_megabytes(peak=True)
     return result
 
@@ -138,15 +143,15 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
     arrays = {name: keras.ops.convert_to_tensor(x[name])}
     jitted = measure.compiled_call(model)
     result = {
-        "forward": fastest(lambda: jitted(arrays), turns),
-        "predict": fastest(lambda: model.predict(x, batch_size=batch_size, verbose=0), turns),
+        **timed("forward", lambda: jitted(arrays), turns),
+        **timed("predict", lambda: model.predict(x, batch_size=batch_size, verbose=0), turns),
         "logits": written(folder, keras.config.backend(), model.predict_on_batch(x)[output]),
         "forward_megabytes": measure.resident_megabytes(peak=True),
     }
     if train:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(1e-6), {output: loss})
-        result["train"] = fastest(lambda: model.train_on_batch(x, y), turns)
+        result |= timed("train", lambda: model.train_on_batch(x, y), turns)
         result["train_megabytes"] = measure.resident_megabytes(peak=True)
     result["peak_gflops"] = measure.matmul_flops_per_second() / 1e9
     return result
@@ -177,10 +182,10 @@ def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> 
     targets = {"forward": 2.0, "train": 1.5} if train else {"forward": 2.0}
     peak = max(found[name]["peak_gflops"] for name in ours)
     for step, target in targets.items():
-        best = min(promised, key=lambda name: found[name][step])
-        detail = ", ".join(f"{name} {times[step]:.2f} s" for name, times in found.items())
-        ratio = found["transformers"][step] / found[best][step]
-        rows.append(measure.Row(f"{what}, {step}: transformers / {best}", ratio, target, detail=detail))
+        rows += [
+            times_row(f"{what}, {step}", step, found, promised, target),
+            times_row(f"{what}, {step}, processor time", f"{step}_processor", found, promised),
+        ]
         gflop = PASSES[step] * batch_size * FORWARD_GFLOP[kind]
         for name, times in found.items():
             speed, row = gflop / times[step], f"{what}, {step}: share of matmul peak, {name}"
@@ -200,6 +205,14 @@ def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> 
     detail = ", ".join(f"{name} {size:.1e}" for name, size in spread.items())
     row = f"{what}: largest difference of all logits"
     return [*rows, measure.Row(row, max(spread.values()), 1e-4, at_most=True, detail=detail)]
+
+
+def times_row(what: str, figure: str, found: dict[str, dict], promised, target=None) -> measure.Row:
+    """Their seconds over those of the best of ours."""
+    best = min(promised, key=lambda name: found[name][figure])
+    detail = ", ".join(f"{name} {times[figure]:.2f} s" for name, times in found.items())
+    ratio = found["transformers"][figure] / found[best][figure]
+    return measure.Row(f"{what}: transformers / {best}", ratio, target, detail=detail)
 
 
 def difference(ours: str, theirs: str) -> float:
