@@ -18,6 +18,7 @@ from zorro_keras.applications.image_classification.data import evaluation_datase
 from zorro_keras.applications.image_classification.report import report_page
 from zorro_keras.applications.pipelines.faults import TrainingError, ZorroError
 from zorro_keras.applications.pipelines.host_errors import host_errors
+from zorro_keras.applications.training.finite import check_finite
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
 from zorro_keras.applications.training.report_files import write_report
@@ -132,13 +133,7 @@ def _scores(run: Run, data: Any) -> tuple[list[str], np.ndarray, np.ndarray, lis
         raise TrainingError(
             "Not one picture of the split could be used.", stage="evaluate", reason="empty_source"
         )
-    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if len(bad):
-        raise TrainingError(
-            "The model gives a number that is not finite.",
-            row=read[bad[0]], stage="evaluate", reason="non_finite",
-            advice="Check that the training ended well.",
-        )  # fmt: skip
+    check_finite(logits, "evaluate", read)
     unusable = [name for name, is_used in zip(ids, used, strict=True) if not is_used]
     return read, np.concatenate(labels)[: len(ids)][used], logits, unusable
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
-from zorro_keras.applications.pipelines.faults import ConfigError, TrainingError
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.training.finite import check_finite
 
 
 def finite_flow(flow: TiledFlow, first: np.ndarray, second: np.ndarray, name: str, stage: str) -> np.ndarray:
@@ -28,9 +29,5 @@ def finite_flow(flow: TiledFlow, first: np.ndarray, second: np.ndarray, name: st
             str(error), row=name, stage=stage, reason="bad_value", advice="Give `--grid even`."
         ) from error
     values = flow(first, second)
-    if not np.isfinite(values).all():
-        raise TrainingError(
-            "The model gives a number that is not finite.",
-            row=name, stage=stage, reason="non_finite", advice="Check that the training ended well.",
-        )  # fmt: skip
+    check_finite(values[None], stage, [name])
     return values

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.pipelines.host_errors import host_errors
 from zorro_keras.applications.pipelines.unit_battle import checked_battle
 from zorro_keras.applications.pipelines.unit_files import open_unit_file, unit_paths
@@ -21,6 +20,7 @@ from zorro_keras.applications.starcraft_units.preprocessor import pad_battles
 from zorro_keras.applications.starcraft_units.report import report_page
 from zorro_keras.applications.starcraft_units.scores import chance_scores, rounded, selection_scores
 from zorro_keras.applications.starcraft_units.unit_selector import UnitSelector
+from zorro_keras.applications.training.finite import check_finite
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
 from zorro_keras.applications.training.report_files import write_report
@@ -126,11 +126,7 @@ def _outcomes(run: Run, data: Any, *, whole: bool) -> tuple[np.ndarray, np.ndarr
         for kept, array in zip(found, (logits, y > 0, x["padding_mask"]["units"]), strict=True):
             kept.append(array)
     logits, selected, real = map(np.concatenate, found)
-    if not np.isfinite(logits[real]).all():
-        raise TrainingError(
-            "The model gives a number that is not finite.", stage="evaluate", reason="non_finite",
-            advice="Check that the training ended well.",
-        )  # fmt: skip
+    check_finite(logits[real], "evaluate")
     return logits, selected, real
 
 

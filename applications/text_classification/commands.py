@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.pipelines.text_argument import texts_of_argument
 from zorro_keras.applications.text_classification import submission
 from zorro_keras.applications.text_classification.classifier import TextClassifier
@@ -22,6 +21,7 @@ from zorro_keras.applications.text_classification.data import evaluation_dataset
 from zorro_keras.applications.text_classification.report import report_page
 from zorro_keras.applications.text_classification.scores import glue_average, task_scores
 from zorro_keras.applications.text_classification.text_sets import TextData, TextSet, tasks_of
+from zorro_keras.applications.training.finite import check_finite
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
 from zorro_keras.applications.training.report_files import write_report
@@ -138,13 +138,7 @@ def _answers(run: Run, data: TextData, part: TextSet) -> np.ndarray:
     batches, _ = evaluation_dataset(data, run.config, model.preprocessor, sets=[part])
     answers = keras.Model.predict(model, batches.map(lambda x, y, weight: x), verbose=0)
     answers = np.asarray(answers[part.task])[: len(part)]
-    bad = np.flatnonzero(~np.isfinite(answers).all(axis=1))
-    if len(bad):
-        raise TrainingError(
-            "The model gives a number that is not finite.",
-            row=part.ids[bad[0]], stage="evaluate", reason="non_finite",
-            advice="Check that the training ended well.",
-        )  # fmt: skip
+    check_finite(answers, "evaluate", part.ids)
     return answers
 
 

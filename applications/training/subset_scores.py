@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from zorro_keras.applications.pipelines.faults import TrainingError
+from zorro_keras.applications.training.finite import check_finite
 
 Subset = tuple[str, ...]
 
@@ -132,12 +133,5 @@ class _Tally:
         )
 
     def _check_finite(self, logits: np.ndarray, clips: np.ndarray, subset: Subset, head: str) -> None:
-        bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        if len(bad):
-            raise TrainingError(
-                f"The head `{head}` gives a number that is not finite from {'+'.join(subset)}.",
-                row=self.ids[clips[bad[0]]],
-                stage="evaluate",
-                reason="non_finite",
-                advice="Check that the training ended well, and that the clip is sound.",
-            )
+        where = f" from {'+'.join(subset)}, at the head `{head}`"
+        check_finite(logits, "evaluate", [self.ids[clip] for clip in clips], where)

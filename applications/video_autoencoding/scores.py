@@ -10,6 +10,7 @@ import numpy as np
 
 from zorro_keras import metrics
 from zorro_keras.applications.pipelines.faults import TrainingError
+from zorro_keras.applications.training.finite import check_finite
 from zorro_keras.applications.video_autoencoding.autoencoder import VideoAutoencoder
 
 _KINDS = {"video": ("model", "mean_frame", "own_mean_frame"), "audio": ("model", "silence")}
@@ -76,11 +77,8 @@ class ClipScores:
                 advice="Mend the files that `faults.jsonl` in the folder of the run names.",
             )  # fmt: skip
         numbers = [logits[used], *(_joined(self.errors[name], num_clips)[used] for name in self.errors)]
-        if not all(np.isfinite(values).all() for values in numbers):
-            raise TrainingError(
-                "The model gives a number that is not finite.", stage="evaluate", reason="non_finite",
-                advice="Check that the training ended well.",
-            )  # fmt: skip
+        for values in numbers:
+            check_finite(values, "evaluate")
         labels = _joined(self.labels, num_clips)[used]
         return {
             "num_clips": int(used.sum()),
