@@ -1,14 +1,14 @@
 """The way of the tokens through a routed transformer: all at once, or remembered and joined later."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import keras
 from keras import ops
 
-from zorro_keras.layers import LearnedArray, LearnedPositions, Readout, Tokenizer
+from zorro_keras.layers import LearnedArray, LearnedPositions, Tokenizer
+from zorro_keras.models.routed_readout import RoutedReadout, masked_plan
 from zorro_keras.models.stream_inputs import StreamInputs, spread
-from zorro_keras.routing import ReadPlan, Routing, TokenLayout
+from zorro_keras.routing import Routing, TokenLayout
 
 
 @dataclass
@@ -25,7 +25,7 @@ class RoutedTransformer:
         pack: layer that joins the tokens of the streams to one sequence.
         blocks: list of `TransformerBlock`.
         norm: layer on the final tokens.
-        readout: `Readout`, one query for each stream of the routing and one `global`.
+        readout: `RoutedReadout` of the same routing.
         dense_mask: bool, whether the blocks attend under a dense mask; see `ZorroViTBackbone`.
     """
 
@@ -36,7 +36,7 @@ class RoutedTransformer:
     pack: keras.layers.Layer
     blocks: list
     norm: keras.layers.Layer
-    readout: Readout
+    readout: RoutedReadout
     dense_mask: bool = False
 
     @classmethod
@@ -61,15 +61,9 @@ class RoutedTransformer:
             pack=keras.layers.Concatenate(axis=1, dtype=dtype, name="pack"),
             blocks=blocks,
             norm=keras.layers.LayerNormalization(epsilon=1e-6, dtype=dtype, name="norm"),
-            readout=readout,
+            readout=RoutedReadout(readout, routing),
             dense_mask=dense_mask,
         )
-
-    @property
-    def readout_routing(self) -> Routing:
-        """Who reads whom in the read-out: each output its own stream, `global` all of them."""
-        reads = {**{stream: [stream] for stream in self.routing}, "global": list(self.routing)}
-        return Routing(reads, sources=list(self.routing))
 
     def answer(self, given: StreamInputs, memory=None, training=None) -> dict:
         """Returns the outputs `(B, D)` by name: given streams are computed, remembered ones only read."""
@@ -80,7 +74,7 @@ class RoutedTransformer:
         hidden |= {name: given.keep(name) for name in given.arrays if given.keep(name) is not None}
         padded = [name for name in hidden if name in memory or name in given.padding_mask]
         tokens = self._tokens(given, queries)
-        reading = self._reading(self.routing.restrict(keys), queries, keys, hidden, padded, self.dense_mask)
+        reading = self._reading(queries, keys, hidden, padded)
         for layer, block in enumerate(self.blocks):
             past = _layer_of(memory, layer)
             tokens = block(tokens, memory=past, training=training, **reading)
@@ -89,7 +83,7 @@ class RoutedTransformer:
             tokens = self.pack(
                 [*(ops.cast(kept["tokens"], tokens.dtype) for kept in memory.values()), tokens]
             )
-        return self._outputs(tokens, keys, hidden, padded)
+        return self.readout.answer(tokens, keys, hidden, padded)
 
     def remember(self, given: StreamInputs) -> dict:
         """Returns by stream what later calls need of it: see `ZorroViTBackbone.remember`."""
@@ -102,9 +96,7 @@ class RoutedTransformer:
                 )
         layout = self.layout.restrict(given.arrays)
         hidden = {name: given.keep(name) for name in given.arrays if given.keep(name) is not None}
-        reading = self._reading(
-            self.routing.restrict(layout), layout, layout, hidden, given.padding_mask, self.dense_mask
-        )
+        reading = self._reading(layout, layout, hidden, given.padding_mask)
         tokens, past = self._tokens(given, layout), []
         for block in self.blocks:
             tokens, keys_and_values = block.step(tokens, **reading)
@@ -135,32 +127,13 @@ class RoutedTransformer:
                 tokens.append(positions(array(like)))
         return self.pack(tokens) if len(tokens) > 1 else tokens[0]
 
-    def _reading(self, routing, queries, keys, hidden, padded: Collection[str], dense):
-        """Returns what an attention needs to follow a routing: its plan, or a mask that says the same."""
-        plan = ReadPlan(routing, queries, keys, padded=padded, absent=set(hidden) - set(padded))
-        mask = None
-        if hidden:
-            like = next(iter(hidden.values()))
-            mask = ops.concatenate([spread(hidden.get(name), like, keys[name]) for name in keys], axis=1)[
-                :, None
-            ]
-        if not dense:
+    def _reading(self, queries, keys, hidden, padded):
+        """Returns what an attention needs to follow the routing: its plan, or a mask that says the same."""
+        plan, mask = masked_plan(self.routing.restrict(keys), queries, keys, hidden, padded)
+        if not self.dense_mask:
             return {"plan": plan, "attention_mask": mask}
         table = ops.convert_to_tensor(plan.mask[None])
         return {"attention_mask": table if mask is None else ops.logical_and(table, mask)}
-
-    def _outputs(self, tokens, keys, hidden, padded):
-        routing = self.readout_routing.restrict(keys)
-        layout = TokenLayout(dict.fromkeys(routing, 1))
-        outputs = self.readout(
-            tokens, outputs=list(layout), **self._reading(routing, layout, keys, hidden, padded, False)
-        )
-        for name, sources in routing.items():
-            if all(source in hidden for source in sources):
-                seen = [ops.any(hidden[source], axis=1, keepdims=True) for source in sources]
-                seen = ops.any(ops.concatenate(seen, axis=1), axis=1, keepdims=True)
-                outputs[name] = ops.where(seen, outputs[name], ops.zeros_like(outputs[name]))
-        return outputs
 
 
 def _layer_of(memory, layer):

@@ -187,7 +187,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
     def dependents(self, stream):
         """Returns the names of the outputs that can change when the values of `stream` change."""
         changing = self.routing.dependents(stream)
-        reads = self.transformer.readout_routing
+        reads = self.transformer.readout.routing
         return frozenset(output for output in reads if not changing.isdisjoint(reads[output]))
 
     def resized(self, streams):
