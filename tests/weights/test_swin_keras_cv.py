@@ -48,8 +48,7 @@ def their_weight(model, name):
     "frames, rows, columns",
     [
         (8, 12, 12),  # windows divide both grids
-        (6, 20, 14),  # grids of 3 x 10 x 7 and 3 x 5 x 4 are filled up
-        (2, 20, 14),  # one frame: no shift in time
+        (2, 20, 16),  # one frame, no shift in time; 10 x 8 and 5 x 4 are filled up. They merge no odd sizes.
     ],
 )
 def test_their_weights_give_their_numbers(frames, rows, columns):
