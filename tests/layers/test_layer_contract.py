@@ -14,6 +14,7 @@ config = keras.saving.serialize_keras_object
 FLOATS = np.random.default_rng(0).normal(size=(2, 5, 6)).astype("float32")
 IMAGES = np.random.default_rng(0).normal(size=(2, 16, 32, 3)).astype("float32")
 FRAMES = np.random.default_rng(0).normal(size=(2, 2, 5, 7, 3)).astype("float32")
+GRID = np.random.default_rng(0).normal(size=(2, 5, 7, 6)).astype("float32")
 VIDEO = streams.Video(frames=2, height_px=6, width_px=10, channels=3, patch=(1, 3, 5))
 CASES = {
     "Attention": (
@@ -81,6 +82,7 @@ CASES = {
         FRAMES,
     ),
     "OneHot": (layers.OneHot, {"num_classes": 5}, np.array([[0, 4, 2], [1, 1, 3]], "int32")),
+    "PatchMerging": (layers.PatchMerging, {"epsilon": 1e-4}, GRID),
     "PatchStem": (layers.PatchStem, {"patch": [4, 8], "embed_dim": 7}, IMAGES),
     "PerceiverDecoder": (
         layers.PerceiverDecoder,
@@ -103,6 +105,19 @@ CASES = {
     "PixelStem": (layers.PixelStem, {"step": [4, 8], "embed_dim": 7}, IMAGES),
     "PointerHead": (layers.PointerHead, {"key_dim": 3}, (FLOATS, FLOATS[:, 0])),
     "Readout": (layers.Readout, {"outputs": ["a", "b", "c"], "num_heads": 2, "mlp_dim": 5}, FLOATS),
+    "SwinBlock": (
+        layers.SwinBlock,
+        {
+            "num_heads": 2,
+            "mlp_dim": 11,
+            "window": [3, 2],
+            "shifted": True,
+            "dropout_rate": 0.1,
+            "stochastic_depth_rate": 0.1,
+            "remat": True,
+        },
+        GRID,
+    ),
     "TiedEmbedding": (
         layers.TiedEmbedding,
         {"stream": "text", "vocabulary_size": 7},
@@ -118,6 +133,11 @@ CASES = {
         {"num_heads": 2, "mlp_dim": 11, "dropout_rate": 0.1, "stochastic_depth_rate": 0.1, "remat": True},
         FLOATS,
     ),
+    "WindowAttention": (
+        layers.WindowAttention,
+        {"num_heads": 3, "window": [3, 2], "shifted": True, "read_padding": True, "slice_index": True},
+        GRID,
+    ),
 }
 
 # What a call is told that is no array.
@@ -132,7 +152,9 @@ ATTENDING = {
     "PerceiverDecoder",
     "PerceiverEncoder",
     "Readout",
+    "SwinBlock",
     "TransformerBlock",
+    "WindowAttention",
 }
 ZERO_AT_START = {"ConvexUpsampling"}  # weights of zeros have no gradient: the values move first
 

@@ -17,6 +17,7 @@ from zorro_keras.layers.modality_join import ModalityJoin
 from zorro_keras.layers.neighbourhood_stem import NeighbourhoodStem
 from zorro_keras.layers.one_hot import OneHot
 from zorro_keras.layers.output_adapter import ClassificationHead, OutputAdapter, TiedEmbedding
+from zorro_keras.layers.patch_merging import PatchMerging
 from zorro_keras.layers.patch_stem import PatchStem
 from zorro_keras.layers.perceiver_decoder import PerceiverDecoder
 from zorro_keras.layers.perceiver_encoder import PerceiverEncoder
@@ -24,8 +25,10 @@ from zorro_keras.layers.picture_head import PictureHead
 from zorro_keras.layers.pixel_stem import PixelStem
 from zorro_keras.layers.pointer_head import PointerHead
 from zorro_keras.layers.readout import Readout
+from zorro_keras.layers.swin_block import SwinBlock
 from zorro_keras.layers.tokenizer import Tokenizer
 from zorro_keras.layers.transformer_block import TransformerBlock
+from zorro_keras.layers.window_attention import WindowAttention
 
 __all__ = [
     "MLP",
@@ -46,6 +49,7 @@ __all__ = [
     "NeighbourhoodStem",
     "OneHot",
     "OutputAdapter",
+    "PatchMerging",
     "PatchStem",
     "PerceiverDecoder",
     "PerceiverEncoder",
@@ -53,7 +57,9 @@ __all__ = [
     "PixelStem",
     "PointerHead",
     "Readout",
+    "SwinBlock",
     "TiedEmbedding",
     "Tokenizer",
     "TransformerBlock",
+    "WindowAttention",
 ]

@@ -15,14 +15,15 @@ LOGITS_PER_PART = 300_000  # of one head, float32: 1.2 MB
 MAX_PARTS = 8  # each part is another few operations to compile
 
 
-def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None):
-    """Returns each query's average of the values, weighted by softmax(query . key / sqrt(H)).
+def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None, bias=None):
+    """Returns each query's average of the values, weighted by softmax(query . key / sqrt(H) + bias).
 
     The softmax is computed in float32 whatever the dtype. A query that may read no key gets exactly zero.
     Long sequences are read by a few queries at a time: the logits then stay in the processor's cache.
 
     Args:
-        query: float tensor `(B, T, N, H)`.
+        query: float tensor `(B, T, N, H)`. Where keys are read all at once, more axes may follow B, such as
+            that of windows: here and in all that follows.
         key: float tensor `(B, S, N, H)`.
         value: float tensor `(B, S, N, E)`.
         attention_mask: bool tensor that broadcasts to `(B, T, S)`, True = may read; `None` = may read all.
@@ -30,20 +31,26 @@ def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None)
         key_chunk: int, keys that are read at a time, so that the weights of a whole row never exist at once,
             neither in the backward pass; `None` for all keys. The result is the same up to rounding. No fused
             kernel is then used: whether it would need constant memory depends on widths and dtype.
+        bias: float tensor that broadcasts to `(N, T, S)`, or `None`. Keys are then read all at once.
 
     Returns:
         Tensor `(B, T, N, E)` in the dtype of `value`.
+
+    Raises:
+        ValueError: for a `bias` where keys are read in chunks.
 
     Reference:
         arXiv 1706.03762, section 3.2.1; the blind query follows DeepMind's Perceiver IO code; reading keys in
         chunks is the online softmax of arXiv 1805.02867, used for attention in arXiv 2112.05682.
     """
+    if bias is not None and key_chunk is not None:
+        raise ValueError(f"`key_chunk` must be None where there is a bias. Received: key_chunk={key_chunk}")
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
-    if attention_mask is None and _may_fuse(query, value, dropout, key_chunk):
+    if attention_mask is None and bias is None and _may_fuse(query, value, dropout, key_chunk):
         return ops.dot_product_attention(query, key, value)
     query, key, value = _heads_first(query, key, value)
-    context = _read_in_parts(query, key, value, attention_mask, dropout, key_chunk)
-    return ops.transpose(context, (0, 2, 1, 3))
+    context = _read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias)
+    return ops.swapaxes(context, -3, -2)
 
 
 def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key_chunk=None):
@@ -66,18 +73,14 @@ def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key
 
 def _may_fuse(query, value, dropout, key_chunk):
     # JAX's kernel takes values of the keys' width only.
-    same_width = query.shape[-1] == value.shape[-1]
+    same_width = query.shape[-1] == value.shape[-1] and len(query.shape) == 4
     return dropout is None and key_chunk is None and same_width and has_fused_attention()
 
 
 def _heads_first(query, key, value):
     """Returns the scaled queries `(B, N, T, H)`, keys `(B, N, H, S)` and values `(B, N, S, E)`."""
     query = query * ops.cast(query.shape[-1] ** -0.5, query.dtype)
-    return (
-        ops.transpose(query, (0, 2, 1, 3)),
-        ops.transpose(key, (0, 2, 3, 1)),
-        ops.transpose(value, (0, 2, 1, 3)),
-    )
+    return ops.swapaxes(query, -3, -2), ops.moveaxis(key, -3, -1), ops.swapaxes(value, -3, -2)
 
 
 def _mask_of(read, attention_mask):
@@ -88,23 +91,24 @@ def _mask_of(read, attention_mask):
     return mask if mask.shape[1] == 1 else mask[:, read.queries]
 
 
-def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk):
+def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias=None):
     """Returns `(B, N, T, E)`, computed for as many queries at a time as the processor's cache can hold."""
-    mask = None if attention_mask is None else ops.expand_dims(attention_mask, 1)  # B 1 T S
-    cuts = _row_cuts(query.shape[2], key_chunk or key.shape[3])
-    queries = _split(query, cuts, axis=2)
-    masks = [mask] * len(queries) if mask is None or mask.shape[2] == 1 else _split(mask, cuts, axis=2)
-    parts = [
-        _read(rows, key, value, part, dropout, key_chunk) for rows, part in zip(queries, masks, strict=True)
-    ]
-    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
+    mask = None if attention_mask is None else ops.expand_dims(attention_mask, -3)  # B 1 T S
+    cuts = _row_cuts(query.shape[-2], key_chunk or key.shape[-1])
+
+    def by_rows(x):
+        return [x] * (len(cuts) + 1) if x is None or x.shape[-2] == 1 else _split(x, cuts, axis=-2)
+
+    given = zip(_split(query, cuts, axis=-2), by_rows(mask), by_rows(bias), strict=True)
+    parts = [_read(rows, key, value, seen, dropout, key_chunk, added) for rows, seen, added in given]
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-2)
 
 
-def _read(query, key, value, mask, dropout, key_chunk):
+def _read(query, key, value, mask, dropout, key_chunk, bias=None):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
-    size = key.shape[3]
+    size = key.shape[-1]
     if key_chunk is None or (_known(size) and size <= key_chunk):
-        context, total, _ = weigh(query, key, value, mask, dropout)
+        context, total, _ = weigh(query, key, value, mask, dropout, bias)
     else:
         weigh_parts = _way_through_chunks(size, dropout)
         context, total = weigh_parts(query, key, value, mask, dropout, key_chunk)

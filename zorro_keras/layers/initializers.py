@@ -27,3 +27,8 @@ def fan_in_kernel():
     LeCun normal widens the normal to make up for the cut; this one does not.
     """
     return keras.initializers.VarianceScaling(CUT_NORMAL_STDDEV**2, "fan_in", "truncated_normal")
+
+
+def swin_kernel():
+    """Returns Swin's initialiser of linear layers: normal of standard deviation 0.02, cut at 2 of them."""
+    return keras.initializers.TruncatedNormal(stddev=0.02)

@@ -10,21 +10,24 @@ from keras import ops
 HIDDEN_LOGIT = -1e30
 
 
-def weigh(query, key, value, mask=None, dropout=None):
+def weigh(query, key, value, mask=None, dropout=None, bias=None):
     """Returns what a softmax needs of some keys; context / total is its weighted average.
 
     Args:
-        query: float tensor `(B, N, T, H)`, scaled.
+        query: float tensor `(B, N, T, H)`, scaled; more axes may follow B, here and everywhere.
         key: float tensor `(B, N, H, S)`.
         value: float tensor `(B, N, S, E)`.
         mask: bool tensor that broadcasts to `(B, N, T, S)`, True = may read; `None` = may read all.
         dropout: callable on weights `(B, N, T, S)`, or `None`.
+        bias: float tensor that broadcasts to `(B, N, T, S)`, added to the logits; `None` for none.
 
     Returns:
         Tuple of context, the values' weighted sum `(B, N, T, E)` in their dtype; total, the sum of the
         weights `(B, N, T, 1)`, float32; peak, the logit at which a weight is 1, `(B, N, T, 1)`, float32.
     """
     logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
+    if bias is not None:
+        logits = logits + ops.cast(bias, "float32")
     if mask is not None:
         logits = ops.where(mask, logits, HIDDEN_LOGIT)
     peak = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Space to depth on a grid of any rank: from an array to its patches."""
+"""Space to depth on a grid of any rank: from an array to its patches and back."""
 
 import math
 
@@ -28,6 +28,35 @@ def cut_patches(x, patch):
     tail = range(2 * rank + 1, 2 * rank + 1 + len(rest))
     x = ops.transpose(x, (0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2), *tail))
     return ops.reshape(x, (-1, *grid, math.prod(patch) * math.prod(rest)))
+
+
+def join_patches(patches, patch):
+    """Returns the array `(B, *shape, C)` of its patches `(B, *grid, P)`: what `cut_patches` made them of.
+
+    Args:
+        patches: tensor whose grid is known.
+        patch: tuple of int, size of a patch along each axis of the grid.
+    """
+    rank, grid = len(patch), tuple(patches.shape[1:-1])
+    x = ops.reshape(patches, (-1, *grid, *patch, patches.shape[-1] // math.prod(patch)))
+    pairs = [axis for place in range(1, rank + 1) for axis in (place, place + rank)]
+    x = ops.transpose(x, (0, *pairs, 2 * rank + 1))  # B, each axis's patches and places in them, C
+    return ops.reshape(x, (-1, *(size * step for size, step in zip(grid, patch, strict=True)), x.shape[-1]))
+
+
+def pad_to_multiples(x, steps):
+    """Returns an array `(B, *shape)` with zeros at the end of its first axes, so that the steps divide them.
+
+    Raises:
+        ValueError: if one of those sizes is not known.
+    """
+    sizes = tuple(x.shape[1 : len(steps) + 1])
+    if None in sizes:
+        raise ValueError(f"The sizes {sizes} of a grid must be known. Received: shape={tuple(x.shape)}")
+    ends = [(0, -size % step) for size, step in zip(sizes, steps, strict=True)]
+    if not any(end for _, end in ends):
+        return x
+    return ops.pad(x, [(0, 0), *ends, *[(0, 0)] * (len(x.shape) - len(steps) - 1)])
 
 
 def flatten_grid(x):

@@ -3,6 +3,7 @@
 import keras
 
 from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.branch_dropouts import branch_dropouts, drop
 from zorro_keras.layers.kernels import computed_once
 from zorro_keras.layers.mlp import MLP
 
@@ -90,7 +91,8 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.mlp_norm = keras.layers.LayerNormalization(epsilon=self.epsilon, dtype=policy, name="mlp_norm")
         self.mlp = MLP(self.mlp_dim, self.activation, self.kernel_initializer, dtype=policy, name="mlp")
-        self.dropouts = [self._dropouts(branch) for branch in range(2)]
+        rates = (self.dropout_rate, self.stochastic_depth_rate)
+        self.dropouts = [branch_dropouts(branch, 3, *rates, self.seed, policy) for branch in range(2)]
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
             layer.build(tokens_shape)
 
@@ -103,8 +105,8 @@ class TransformerBlock(keras.layers.Layer):
 
         if self.remat and training:
             read, think = keras.remat(read), keras.remat(think)
-        tokens = tokens + self._drop(read(tokens), 0, training)
-        return computed_once(tokens + self._drop(think(tokens), 1, training))
+        tokens = tokens + drop(read(tokens), self.dropouts[0], training)
+        return computed_once(tokens + drop(think(tokens), self.dropouts[1], training))
 
     def step(self, tokens, plan=None, attention_mask=None, memory=None):
         """Returns the tokens `(B, T, D)` as `call` does, and the keys and values that they were read by."""
@@ -116,26 +118,6 @@ class TransformerBlock(keras.layers.Layer):
         normed = self.attention_norm(tokens)
         key, value = self.attention.keys_and_values(normed, memory)
         return self.attention.read(normed, key, value, plan, attention_mask), (key, value)
-
-    def _dropouts(self, branch):
-        rates = {"dropout": (self.dropout_rate, None), "skip": (self.stochastic_depth_rate, (None, 1, 1))}
-        layers = []
-        for offset, (name, (rate, noise_shape)) in enumerate(rates.items()):
-            if rate:
-                seed = self.seed + 2 * branch + offset
-                layers.append(
-                    keras.layers.Dropout(
-                        rate, noise_shape, seed, name=f"{name}_{branch}", dtype=self.dtype_policy
-                    )
-                )
-                layers[-1].build(())
-        return layers
-
-    def _drop(self, x, branch, training):
-        # Outside of what remat repeats, so that every seed is drawn once a step.
-        for dropout in self.dropouts[branch]:
-            x = dropout(x, training=training)
-        return x
 
     def compute_output_spec(self, tokens, *args, **kwargs):
         return keras.KerasTensor(tokens.shape, dtype=self.compute_dtype)

@@ -4,6 +4,7 @@ from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.entity_transformer import EntityTransformerBackbone
 from zorro_keras.models.perceiver_io import PerceiverIOBackbone
 from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
+from zorro_keras.models.swin import SwinBackbone
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "AnyStreams",
     "EntityTransformerBackbone",
     "PerceiverIOBackbone",
+    "SwinBackbone",
     "ZorroViTBackbone",
 ]

@@ -18,7 +18,7 @@ _NAMES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-_PATTERNS = ("*.safetensors", "*.bin", "*.pystate", "*.pickle")
+_PATTERNS = ("*.safetensors", "*.bin", "*.pth", "*.pystate", "*.pickle")
 _SHARD = re.compile(r"\w[\w.-]*\.(safetensors|bin)", re.ASCII)
 _LEGACY_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the number that torch wrote first, before it wrote zips
 
@@ -71,8 +71,7 @@ def read_checkpoint(path):
     Raises:
         WeightsError: for a missing, damaged, unknown or unsafe file. Nothing in a file is ever executed.
     """
-    path = _file(Path(path))
-    tensors = _tensors(path)
+    path, tensors = read_tensors(path)
     try:
         checkpoint = Checkpoint.recognise(tensors)
     except WeightsError as error:
@@ -81,6 +80,16 @@ def read_checkpoint(path):
     if checkpoint.origin == "deepmind" or not config.is_file():
         return checkpoint
     return replace(checkpoint, config=parsed(config.name, _read(config)))
+
+
+def read_tensors(path):
+    """Returns the file that a path leads to, and its arrays by name, whatever model they are of.
+
+    Raises:
+        WeightsError: for a missing, damaged, unknown or unsafe file.
+    """
+    path = _file(Path(path))
+    return path, _tensors(path)
 
 
 def _file(path):

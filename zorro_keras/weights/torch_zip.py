@@ -38,6 +38,8 @@ _DTYPES = {
 def read_torch_zip(data):
     """Returns the arrays of a state dict that `torch.save` wrote, by name: views of its bytes.
 
+    The state dict may lie under "state_dict" or "model", as training loops save it beside other things.
+
     Args:
         data: bytes of the file.
 
@@ -51,6 +53,8 @@ def read_torch_zip(data):
     tensors = read_pickle(bytes(archive.read("data.pkl")), names, archive.storage)
     if not isinstance(tensors, dict):
         raise WeightsError(f"The file must hold a dict of tensors. Received: {shown(tensors)}")
+    nested = [tensors[key] for key in ("state_dict", "model") if isinstance(tensors.get(key), dict)]
+    tensors = nested[0] if nested else tensors
     for name, tensor in tensors.items():
         if not isinstance(tensor, np.ndarray):
             raise WeightsError(f"`{short(name)}` must be a tensor. Received: {shown(tensor)}")
