@@ -5,6 +5,7 @@ from zorro_keras.models.entity_transformer import EntityTransformerBackbone
 from zorro_keras.models.perceiver_io import PerceiverIOBackbone
 from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
 from zorro_keras.models.swin import SwinBackbone
+from zorro_keras.models.zorro_swin import ZorroSwinBackbone
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "EntityTransformerBackbone",
     "PerceiverIOBackbone",
     "SwinBackbone",
+    "ZorroSwinBackbone",
     "ZorroViTBackbone",
 ]

@@ -7,6 +7,7 @@ from keras import ops
 from zorro_keras.layers import Readout
 from zorro_keras.models.stream_inputs import spread
 from zorro_keras.routing import ReadPlan, Routing, TokenLayout
+from zorro_keras.streams import RESERVED_NAMES
 
 
 @dataclass
@@ -26,6 +27,12 @@ class RoutedReadout:
         """Who reads whom in the read-out: each output its own stream, `global` all of them."""
         reads = {**{stream: [stream] for stream in self.streams}, "global": list(self.streams)}
         return Routing(reads, sources=list(self.streams))
+
+    def dependents(self, stream) -> frozenset[str]:
+        """Returns the names of the outputs that can change when the values of `stream` change."""
+        changing = self.streams.dependents(stream)
+        reads = self.routing
+        return frozenset(output for output in reads if not changing.isdisjoint(reads[output]))
 
     def answer(self, tokens, layout, hidden, padded) -> dict:
         """Returns the outputs `(B, D)` by name; one whose streams an example lacks is zero there.
@@ -56,3 +63,21 @@ def masked_plan(routing, queries, keys, hidden, padded):
     like = next(iter(hidden.values()))
     mask = ops.concatenate([spread(hidden.get(name), like, keys[name]) for name in keys], axis=1)
     return plan, mask[:, None]
+
+
+def check_routed(streams, routing, num_fusion_tokens):
+    """Raises `ValueError` where a backbone cannot have such streams, routing and learned tokens."""
+    reserved = sorted(set(streams) & set(RESERVED_NAMES))
+    if not streams or reserved:
+        raise ValueError(
+            f"`streams` must name at least one stream, none of them {list(RESERVED_NAMES)}. "
+            f"Received: {list(streams)}"
+        )
+    if unrouted := sorted(set(streams) - set(routing)):
+        raise ValueError(f"`routing` must have every stream. Received: no reads for {unrouted}")
+    if "global" in routing:
+        raise ValueError("`global` is the read-out that reads every stream; the routing cannot have it.")
+    if num_fusion_tokens < 1:
+        raise ValueError(
+            f"`num_fusion_tokens` must be positive. Received: num_fusion_tokens={num_fusion_tokens}"
+        )

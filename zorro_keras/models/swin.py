@@ -6,7 +6,7 @@ from keras import ops
 
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.stream_inputs import StreamInputs
-from zorro_keras.models.swin_trunk import SwinTrunk
+from zorro_keras.models.swin_trunk import SwinTrunk, check_stages
 
 # Swin, arXiv 2103.14030, section 3.3; Video Swin, arXiv 2106.13230, section 3.3, has the same.
 VARIANTS = {
@@ -90,7 +90,8 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
         streams = dict(streams)
         stream_name, stream = _only(streams)
         window = WINDOWS[len(stream.patch)] if window is None else tuple(window)
-        _check(stream, window, num_layers, num_heads, hidden_dim, mlp_ratio)
+        check_stages(num_layers, num_heads, hidden_dim, mlp_ratio)
+        _check(stream, window)
 
         # === Layers ===
         trunk = SwinTrunk(
@@ -189,15 +190,9 @@ def _only(streams):
     return next(iter(streams.items()))
 
 
-def _check(stream, window, num_layers, num_heads, hidden_dim, mlp_ratio):
+def _check(stream, window):
     if len(window) != len(stream.patch):
         raise ValueError(
             f"`window` must have a size for each of the {len(stream.patch)} cut axes. "
             f"Received: window={window}"
-        )
-    if not num_layers or len(num_layers) != len(num_heads) or min(*num_layers, hidden_dim, mlp_ratio) < 1:
-        raise ValueError(
-            "`num_layers` and `num_heads` must have a positive number for each stage, `hidden_dim` and "
-            f"`mlp_ratio` be positive. Received: num_layers={num_layers}, num_heads={num_heads}, "
-            f"hidden_dim={hidden_dim}, mlp_ratio={mlp_ratio}"
         )

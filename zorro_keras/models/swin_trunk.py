@@ -78,12 +78,26 @@ class SwinTrunk:
         return self.stem_norm(self.stem(pad_to_multiples(x, self.patch)))
 
     def read(self, stage, x, training=None):
-        """Returns the grid after a stage, which begins by merging what the one before it made."""
-        if stage:
-            x = self.mergings[stage - 1](x)
-        for block in self.stages[stage]:
-            x = block(x, training=training)
+        """Returns the grid after a stage."""
+        for layer in range(len(self.stages[stage])):
+            x = self.step(stage, layer, x, training)
         return x
+
+    def step(self, stage, layer, x, training=None):
+        """Returns the grid after a block; a stage's first begins by merging what the stage before made."""
+        if stage and not layer:
+            x = self.mergings[stage - 1](x)
+        return self.stages[stage][layer](x, training=training)
 
     def _norm(self, name, dtype):
         return keras.layers.LayerNormalization(epsilon=EPSILON, dtype=dtype, name=name)
+
+
+def check_stages(num_layers, num_heads, hidden_dim, mlp_ratio):
+    """Raises `ValueError` where the sizes of the stages do not fit together."""
+    if not num_layers or len(num_layers) != len(num_heads) or min(*num_layers, hidden_dim, mlp_ratio) < 1:
+        raise ValueError(
+            "`num_layers` and `num_heads` must have a positive number for each stage, `hidden_dim` and "
+            f"`mlp_ratio` be positive. Received: num_layers={num_layers}, num_heads={num_heads}, "
+            f"hidden_dim={hidden_dim}, mlp_ratio={mlp_ratio}"
+        )

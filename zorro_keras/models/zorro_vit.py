@@ -6,10 +6,10 @@ from keras import ops, tree
 
 from zorro_keras.layers import Readout, TransformerBlock
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.routed_readout import check_routed
 from zorro_keras.models.routed_transformer import RoutedTransformer
 from zorro_keras.models.stream_inputs import StreamInputs
 from zorro_keras.routing import Routing
-from zorro_keras.streams import RESERVED_NAMES
 
 # Widths of DeiT-Ti, ViT-S, ViT-B and ViT-L: arXiv 2012.12877, Table 1, and arXiv 2010.11929, Table 1.
 VARIANTS = {
@@ -94,7 +94,9 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
     ):
         streams = dict(streams)
         routing = Routing.zorro(streams) if routing is None else routing
-        _check(streams, routing, num_layers, num_fusion_tokens)
+        check_routed(streams, routing, num_fusion_tokens)
+        if num_layers < 1:
+            raise ValueError(f"`num_layers` must be positive. Received: num_layers={num_layers}")
 
         # === Layers ===
         blocks = [
@@ -186,9 +188,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
 
     def dependents(self, stream):
         """Returns the names of the outputs that can change when the values of `stream` change."""
-        changing = self.routing.dependents(stream)
-        reads = self.transformer.readout.routing
-        return frozenset(output for output in reads if not changing.isdisjoint(reads[output]))
+        return self.transformer.readout.dependents(stream)
 
     def resized(self, streams):
         """Returns a copy of the model for other stream shapes, its learned positions interpolated.
@@ -234,22 +234,4 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
         }
         return super().from_config(
             {**config, "streams": streams, "routing": Routing.from_config(config["routing"])}
-        )
-
-
-def _check(streams, routing, num_layers, num_fusion_tokens):
-    reserved = sorted(set(streams) & set(RESERVED_NAMES))
-    if not streams or reserved:
-        raise ValueError(
-            f"`streams` must name at least one stream, none of them {list(RESERVED_NAMES)}. "
-            f"Received: {list(streams)}"
-        )
-    if unrouted := sorted(set(streams) - set(routing)):
-        raise ValueError(f"`routing` must have every stream. Received: no reads for {unrouted}")
-    if "global" in routing:
-        raise ValueError("`global` is the read-out that reads every stream; the routing cannot have it.")
-    if num_layers < 1 or num_fusion_tokens < 1:
-        raise ValueError(
-            "`num_layers` and `num_fusion_tokens` must be positive. "
-            f"Received: num_layers={num_layers}, num_fusion_tokens={num_fusion_tokens}"
         )
