@@ -29,9 +29,9 @@ def test_splitting_undoes_joining():
 
 
 def test_the_padding_of_a_mask_is_what_it_is_told_to_be():
-    masks = {name: np.ones((*x.shape[:2], 1), bool) for name, x in STREAMS.items()}
-    np.testing.assert_array_equal(array(join_groups(masks, LAYOUT, False))[0, ..., 0], LAYOUT.mask)
-    assert array(join_groups(masks, LAYOUT, True)).all()
+    masks = {name: np.ones((*x.shape[:2], 1), "int32") for name, x in STREAMS.items()}
+    np.testing.assert_array_equal(array(join_groups(masks, LAYOUT, fill=0))[0, ..., 0], LAYOUT.mask)
+    assert array(join_groups(masks, LAYOUT, fill=1)).all()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.entity_features import EntityFeatures
 from zorro_keras.layers.fourier_positions import FourierPositions
 from zorro_keras.layers.frame_conv_stem import FrameConvStem
+from zorro_keras.layers.hierarchical_block import HierarchicalBlock
 from zorro_keras.layers.input_adapter import InputAdapter
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.learned_positions import LearnedPositions
@@ -37,6 +38,7 @@ __all__ = [
     "EntityFeatures",
     "FourierPositions",
     "FrameConvStem",
+    "HierarchicalBlock",
     "InputAdapter",
     "LearnedArray",
     "LearnedPositions",

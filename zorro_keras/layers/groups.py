@@ -9,7 +9,7 @@ def join_groups(arrays, layout, fill=0):
     """Returns the groups `(B, G, N, C)` of streams, each cut into contiguous chunks.
 
     Args:
-        arrays: dict of stream to tensor `(B, M, C)`.
+        arrays: dict of stream to tensor `(B, M, C)`, not bool.
         layout: `GroupLayout` of the streams.
         fill: value of the places that hold no element.
     """
@@ -17,8 +17,7 @@ def join_groups(arrays, layout, fill=0):
     for name, count in layout.groups.items():
         x = arrays[name]
         if missing := layout.padding[name]:
-            padding = ops.full((ops.shape(x)[0], missing, x.shape[-1]), fill, dtype=x.dtype)
-            x = ops.concatenate([x, padding], axis=1)
+            x = ops.pad(x, ((0, 0), (0, missing), (0, 0)), constant_values=fill)
         groups.append(ops.reshape(x, (-1, count, layout.group_length, x.shape[-1])))  # B g N C
     return ops.concatenate(groups, axis=1) if len(groups) > 1 else groups[0]
 

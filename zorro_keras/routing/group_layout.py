@@ -56,9 +56,7 @@ class GroupLayout:
     @property
     def padding(self) -> dict[str, int]:
         """Places that each stream leaves empty at the end of its groups."""
-        return {
-            name: count * self.group_length - self.lengths[name] for name, count in self.groups.items()
-        }
+        return {name: count * self.group_length - self.lengths[name] for name, count in self.groups.items()}
 
     @property
     def mask(self) -> np.ndarray:
