@@ -1,5 +1,6 @@
 """From streams to groups of elements, from groups to other groups, and back to streams."""
 
+import keras
 from keras import ops
 
 REGROUPINGS = ("reshape", "transpose_reshape")
@@ -58,3 +59,23 @@ def regroup(x, num_groups, regrouping="reshape"):
     if regrouping == "transpose_reshape":
         x = ops.transpose(x, (0, 2, 1, 3))  # B N G C
     return ops.reshape(x, (-1, num_groups, groups * length // num_groups, channels))
+
+
+def draw_places(batch, length, count, seed):
+    """Returns int `(batch, count)`: for each row `count` different places out of `length`, at random.
+
+    Args:
+        batch: int or scalar tensor.
+        length: int.
+        count: int, at most `length`.
+        seed: `SeedGenerator`.
+    """
+    lots = keras.random.uniform((batch, length), seed=seed)
+    return ops.argsort(lots, axis=1)[:, :count]
+
+
+def keep_places(x, places):
+    """Returns the elements `(B, G, R, C)` that stand in some places `(B, R)` of groups `(B, G, N, C)`."""
+    shape = (ops.shape(places)[0], x.shape[1], places.shape[1], 1)
+    places = ops.broadcast_to(places[:, None, :, None], shape)
+    return ops.take_along_axis(x, places, axis=2)

@@ -5,6 +5,7 @@ from keras import ops
 
 from zorro_keras.layers.activations import squared_relu
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
+from zorro_keras.layers.groups import draw_places
 from zorro_keras.layers.initializers import attention_kernel, table_stddev
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.transformer_block import TransformerBlock
@@ -171,9 +172,8 @@ class HierarchicalBlock(keras.layers.Layer):
             return latents
         if not (training and self.train_latents):
             return latents[:, :count]
-        lots = keras.random.uniform(ops.shape(latents)[:2], seed=self.generator)
-        rows = ops.argsort(lots, axis=1)[:, :count, None]
-        return ops.take_along_axis(latents, rows, axis=1)
+        places = draw_places(ops.shape(latents)[0], self.num_latents, count, self.generator)
+        return ops.take_along_axis(latents, places[..., None], axis=1)
 
     def _check_latents(self, count, argument):
         if not 1 <= count <= self.num_latents:
