@@ -20,10 +20,16 @@ LEVELS = [
 ]
 
 
+BACK = [{**LEVELS[0], "hidden_dim": 8}]
+
+
+def build(streams=STREAMS, decoder_levels=BACK, **options):
+    return HiPBackbone(streams, LEVELS, decoder_levels, embed_dim=5, **options)
+
+
 @functools.cache
 def backbone():
-    back = [{**LEVELS[0], "hidden_dim": 8}]
-    return HiPBackbone(STREAMS, LEVELS, back, embed_dim=5)
+    return build()
 
 
 def clips(batch=2):
@@ -105,10 +111,13 @@ def test_fit_learns_positions_without_any_target(tmp_path):
     "change, message",
     [
         ({"mask_rate": 1.0}, r"`mask_rate` must be in \(0, 1\). Received: mask_rate=1.0"),
-        ({"backbone": "half"}, r"must have `decoder_levels`.* Received: decoder_levels=\[\]"),
+        ({"decoder_levels": []}, r"must have `decoder_levels`.* Received: decoder_levels=\[\]"),
+        ({"streams": {"text": zs.Tokens(7, 5)}}, "streams of floats.* Received: .*Tokens"),
+        ({"labels": {"kind": zs.Embeddings(1, 3)}}, "no labels. Received: .* labels=.*kind"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(change, message):
-    half = HiPBackbone(STREAMS, LEVELS, embed_dim=5) if "backbone" in change else backbone()
+    change, rate = dict(change), change.get("mask_rate", 0.85)
+    change.pop("mask_rate", None)
     with pytest.raises(ValueError, match=message):
-        MaskedAutoencoder(**{"backbone": half, **{k: v for k, v in change.items() if k != "backbone"}})
+        MaskedAutoencoder(build(**change), rate)

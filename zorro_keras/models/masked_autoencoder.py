@@ -19,7 +19,7 @@ class MaskedAutoencoder(keras.Model):
     loss in it, `compile(optimizer)` is enough; the backbone goes on without it.
 
     Args:
-        backbone: `HiPBackbone` with decoder levels, of streams of floats.
+        backbone: `HiPBackbone` with decoder levels, of streams of floats, without labels.
         mask_rate: float in (0, 1), share of the places of a group that are dropped.
         seed: int, seed of the patterns.
 
@@ -43,10 +43,12 @@ class MaskedAutoencoder(keras.Model):
         super().__init__(**kwargs)
         if not 0 < mask_rate < 1:
             raise ValueError(f"`mask_rate` must be in (0, 1). Received: mask_rate={mask_rate}")
-        if not backbone.decoder_levels or any(isinstance(s, Tokens) for s in backbone.streams.values()):
+        ids = any(isinstance(stream, Tokens) for stream in backbone.streams.values())
+        if not backbone.decoder_levels or backbone.labels or ids:
             raise ValueError(
-                "`backbone` must have `decoder_levels` and streams of floats. "
-                f"Received: decoder_levels={backbone.decoder_levels}, streams={backbone.streams}"
+                "`backbone` must have `decoder_levels`, streams of floats, and no labels. Received: "
+                f"decoder_levels={backbone.decoder_levels}, streams={backbone.streams}, "
+                f"labels={backbone.labels}"
             )
         self.backbone = backbone
         self.mask_rate = mask_rate
