@@ -56,6 +56,20 @@ CASES = {
         np.array([[[0, 9, 1, 2.5], [2, 8, 0, 1]], [[1, 7, 1, 4], [1, 6, 1, 3]]], "float32"),
     ),
     "FourierPositions": (layers.FourierPositions, {"grid": [3, 5], "num_bands": 4}, FLOATS),
+    "HierarchicalBlock": (
+        layers.HierarchicalBlock,
+        {
+            "num_groups": 2,
+            "num_latents": 3,
+            "hidden_dim": 10,
+            "num_layers": 1,
+            "num_heads": 5,
+            "train_latents": 3,
+            "stochastic_depth_rate": 0.1,
+            "remat": True,
+        },
+        FRAMES[..., 0, :],
+    ),
     "InputAdapter": (
         layers.InputAdapter,
         {
@@ -161,6 +175,7 @@ OPTIONS = {
 ATTENDING = {
     "Attention",
     "CrossAttentionBlock",
+    "HierarchicalBlock",
     "PerceiverDecoder",
     "PerceiverEncoder",
     "FusionBlock",

@@ -8,6 +8,7 @@ from zorro_keras.layers.entity_features import EntityFeatures
 from zorro_keras.layers.fourier_positions import FourierPositions
 from zorro_keras.layers.frame_conv_stem import FrameConvStem
 from zorro_keras.layers.fusion_block import FusionBlock
+from zorro_keras.layers.hierarchical_block import HierarchicalBlock
 from zorro_keras.layers.input_adapter import InputAdapter
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.learned_positions import LearnedPositions
@@ -42,6 +43,7 @@ __all__ = [
     "EntityFeatures",
     "FourierPositions",
     "FrameConvStem",
+    "HierarchicalBlock",
     "InputAdapter",
     "LearnedArray",
     "LearnedPositions",

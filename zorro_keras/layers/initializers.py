@@ -16,6 +16,14 @@ def learned_array(stddev=0.02):
     return keras.initializers.TruncatedNormal(stddev=stddev)
 
 
+def table_stddev(rows):
+    """Returns the `stddev` of a `learned_array` of so many rows that starts as Haiku's tables in HiP do.
+
+    There a table counts as a linear layer of its rows, so that what is left after the cut has 1/sqrt(rows).
+    """
+    return rows**-0.5 / CUT_NORMAL_STDDEV
+
+
 def attention_kernel():
     """Returns Perceiver's initialiser of attention and MLP kernels: LeCun normal."""
     return keras.initializers.LecunNormal()

@@ -21,6 +21,8 @@ class Tokenizer(keras.layers.Layer):
     Args:
         stream: a description from `zorro_keras.streams`.
         hidden_dim: int, D, channels of a token.
+        kernel_initializer: initializer of the projection; `None` for Glorot uniform.
+        use_positions: bool, whether positions are added.
 
     Call arguments:
         x: tensor `(B, *stream.shape)`, floats, or ids for a `Tokens` stream.
@@ -34,12 +36,14 @@ class Tokenizer(keras.layers.Layer):
         Zorro, arXiv 2301.09595, Figure 2: patches of 16 x 16 for audio and 1 x 16 x 16 for video.
     """
 
-    def __init__(self, stream, hidden_dim, **kwargs):
+    def __init__(self, stream, hidden_dim, kernel_initializer=None, use_positions=True, **kwargs):
         super().__init__(**kwargs)
         if isinstance(stream, dict):
             stream = keras.saving.deserialize_keras_object(stream)
         self.stream = stream
         self.hidden_dim = hidden_dim
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or dense_kernel())
+        self.use_positions = use_positions
 
     def build(self, x_shape):
         shape = tuple(x_shape[1:])
@@ -53,11 +57,13 @@ class Tokenizer(keras.layers.Layer):
             self.embedding.build((None, self.stream.num_tokens))
         else:
             self.embedding = keras.layers.Dense(
-                self.hidden_dim, kernel_initializer=dense_kernel(), dtype=policy, name="embedding"
+                self.hidden_dim, kernel_initializer=self.kernel_initializer, dtype=policy, name="embedding"
             )
             self.embedding.build((None, self.stream.num_tokens, self._patch_size()))
-        self.positions = LearnedPositions(self.stream.grid, dtype=policy, name="positions")
-        self.positions.build((None, self.stream.num_tokens, self.hidden_dim))
+        self.positions = None
+        if self.use_positions:
+            self.positions = LearnedPositions(self.stream.grid, dtype=policy, name="positions")
+            self.positions.build((None, self.stream.num_tokens, self.hidden_dim))
 
     def call(self, x, keep=None):
         patches = x
@@ -66,7 +72,8 @@ class Tokenizer(keras.layers.Layer):
         if keep is not None:
             keep = keep if len(patches.shape) == 2 else keep[..., None]
             patches = ops.where(keep, patches, ops.zeros_like(patches))
-        return self.positions(self.embedding(patches))
+        tokens = self.embedding(patches)
+        return tokens if self.positions is None else self.positions(tokens)
 
     def _patch_size(self):
         return math.prod(self.stream.shape) // self.stream.num_tokens
@@ -81,4 +88,6 @@ class Tokenizer(keras.layers.Layer):
             **super().get_config(),
             "stream": keras.saving.serialize_keras_object(self.stream),
             "hidden_dim": self.hidden_dim,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "use_positions": self.use_positions,
         }

@@ -2,6 +2,8 @@
 
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.entity_transformer import EntityTransformerBackbone
+from zorro_keras.models.hip import HiPBackbone
+from zorro_keras.models.masked_autoencoder import MaskedAutoencoder
 from zorro_keras.models.perceiver_io import PerceiverIOBackbone
 from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
 from zorro_keras.models.swin import SwinBackbone
@@ -12,6 +14,8 @@ __all__ = [
     "PYSC2_FEATURES",
     "AnyStreams",
     "EntityTransformerBackbone",
+    "HiPBackbone",
+    "MaskedAutoencoder",
     "PerceiverIOBackbone",
     "SwinBackbone",
     "ZorroSwinBackbone",

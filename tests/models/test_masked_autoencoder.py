@@ -1,0 +1,123 @@
+"""Masked auto-encoding: what is hidden, that it is not read, and what the loss counts."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from tests.backend import array, compiled
+from zorro_keras import streams as zs
+from zorro_keras.layers.groups import draw_places
+from zorro_keras.models import HiPBackbone, MaskedAutoencoder
+from zorro_keras.models.masked_autoencoder import hidden_elements
+from zorro_keras.routing import GroupLayout
+
+STREAMS = {"video": zs.Embeddings(14, 3), "audio": zs.Waveform(10, patch=(2,))}  # 14 and 5 elements
+LEVELS = [
+    {"num_groups": 3, "num_layers": 1, "num_latents": 4, "hidden_dim": 6, "num_heads": 2},
+    {"num_groups": 1, "num_layers": 1, "num_latents": 6, "hidden_dim": 10, "num_heads": 2},
+]
+
+
+BACK = [{**LEVELS[0], "hidden_dim": 8}]
+
+
+def build(streams=STREAMS, decoder_levels=BACK, **options):
+    return HiPBackbone(streams, LEVELS, decoder_levels, embed_dim=5, **options)
+
+
+@functools.cache
+def backbone():
+    return build()
+
+
+def clips(batch=2):
+    random = np.random.default_rng(0)
+    return {n: random.normal(size=(batch, *s.shape)).astype("float32") for n, s in STREAMS.items()}
+
+
+def test_one_pattern_hides_the_same_places_in_every_group():
+    layout = GroupLayout({"video": 8, "audio": 3}, num_groups=3)
+    hidden = hidden_elements(np.array([[1, 3], [0, 2]]), layout)
+    pictures = {
+        name: ["".join("?" if h else "#" for h in row) for row in array(rows)]
+        for name, rows in hidden.items()
+    }
+    assert pictures == {"video": ["?#?#?#?#", "#?#?#?#?"], "audio": ["?#?", "#?#"]}
+
+
+def test_places_are_drawn_without_repetition_for_each_example():
+    places = array(draw_places(64, 7, 3, keras.random.SeedGenerator(0)))
+    assert places.shape == (64, 3)
+    assert all(len(set(row)) == 3 for row in places.tolist())
+    assert set(places.ravel().tolist()) == set(range(7))
+    assert len({tuple(sorted(row)) for row in places.tolist()}) > 10
+
+
+def test_dropped_elements_are_elements_that_nobody_reads():
+    visible = np.array([[5, 0], [2, 3]], "int32")
+    layout = backbone().parts.layout(STREAMS)
+    assert any(layout.padding.values())
+    hidden = {name: array(x) for name, x in hidden_elements(visible, layout).items()}
+
+    def latents(given):
+        parts = backbone().parts
+        masks = {name: ~hidden[name] for name in STREAMS}
+        return {
+            "dropped": parts.encode(backbone().parse(given), visible=visible)[-1],
+            "hidden": parts.encode(backbone().parse({**given, "padding_mask": masks}))[-1],
+            "all": parts.encode(backbone().parse(given))[-1],
+        }
+
+    results = {name: array(x) for name, x in compiled(latents)(clips()).items()}
+    np.testing.assert_allclose(results["dropped"], results["hidden"], atol=1e-5)
+    assert np.abs(results["dropped"] - results["all"]).max() > 1e-3
+
+
+def test_the_loss_counts_what_was_dropped_and_is_real():
+    model, given = MaskedAutoencoder(backbone()), clips()
+    given["video"][1, 9] = np.nan
+    keep = np.ones((2, 14), bool)
+    keep[1, 9] = False
+    hidden = {"video": np.zeros((2, 14), bool), "audio": np.zeros((2, 5), bool)}
+    hidden["video"][:, [4, 9]] = True
+    hidden["audio"][0, 3] = True
+    outputs = {"video": np.ones((2, 14, 3), "float32"), "audio": np.zeros((2, 5, 2), "float32")}
+    loss = model._missed(backbone().parse({**given, "padding_mask": {"video": keep}}), outputs, hidden)
+    counted = np.concatenate([given["video"][:, 4], given["video"][:1, 9]])
+    video = ((counted - 1) ** 2).mean()
+    audio = (given["audio"][0, 6:8] ** 2).mean()
+    assert float(array(loss)) == pytest.approx((video + audio) / 2, rel=1e-5)
+
+
+def test_fit_learns_positions_without_any_target(tmp_path):
+    model = MaskedAutoencoder(backbone(), mask_rate=0.6)
+    positions = backbone().parts.positions["video"].array
+    inputs = {name: np.repeat(x[:1], 8, axis=0) for name, x in clips().items()}
+    before = array(positions)
+    model.compile(keras.optimizers.Adam(3e-2))
+    losses = model.fit(inputs, epochs=40, batch_size=8, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    assert (array(positions) != before).any()
+    assert model.evaluate(inputs, batch_size=8, verbose=0) < losses[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.get_config() == model.get_config()
+    np.testing.assert_array_equal(array(loaded.backbone.parts.positions["video"].array), array(positions))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"mask_rate": 1.0}, r"`mask_rate` must be in \(0, 1\). Received: mask_rate=1.0"),
+        ({"decoder_levels": []}, r"must have `decoder_levels`.* Received: decoder_levels=\[\]"),
+        ({"streams": {"text": zs.Tokens(7, 5)}}, "streams of floats.* Received: .*Tokens"),
+        ({"labels": {"kind": zs.Embeddings(1, 3)}}, "no labels. Received: .* labels=.*kind"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(change, message):
+    change, rate = dict(change), change.get("mask_rate", 0.85)
+    change.pop("mask_rate", None)
+    with pytest.raises(ValueError, match=message):
+        MaskedAutoencoder(build(**change), rate)
