@@ -127,7 +127,9 @@ def _reader(data):
         raise WeightsError(
             "This is a file of torch before 1.6, which is not read. Load it with torch and save it again."
         )
-    return read_haiku_pickle if data[:1] == b"\x80" else read_safetensors
+    # A safetensors file begins with the length of its header, whose first byte may be a pickle's, too.
+    is_safetensors = data[4:9] == b"\0\0\0\0{"
+    return read_haiku_pickle if data[:1] == b"\x80" and not is_safetensors else read_safetensors
 
 
 def _sharded(path, data):
