@@ -16,6 +16,8 @@ are what `save_hugging_face` writes.
 Every one loads without options. `semantics="deepmind"` gives DeepMind's numbers from Hugging Face's files:
 the tanh form of GELU; for image_learned no query residual in the decoder; for image_conv DeepMind's padding
 and its kernel, whose rows and columns Hugging Face's converter exchanged.
+
+`load_vit` starts a `ZorroViTBackbone` from a vision transformer of keras-hub or Hugging Face.
 """
 
 from zorro_keras.weights.checkpoint import Checkpoint, read_checkpoint
@@ -24,6 +26,7 @@ from zorro_keras.weights.export import save_hugging_face
 from zorro_keras.weights.load import Conversion, convert, load
 from zorro_keras.weights.report import Report, Use
 from zorro_keras.weights.settings import Setting
+from zorro_keras.weights.vit import load_vit
 
 __all__ = [
     "Checkpoint",
@@ -34,6 +37,7 @@ __all__ = [
     "WeightsError",
     "convert",
     "load",
+    "load_vit",
     "read_checkpoint",
     "save_hugging_face",
 ]

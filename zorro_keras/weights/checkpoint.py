@@ -71,16 +71,28 @@ def read_checkpoint(path):
     Raises:
         WeightsError: for a missing, damaged, unknown or unsafe file. Nothing in a file is ever executed.
     """
-    path = _file(Path(path))
-    tensors = _tensors(path)
+    path, tensors = read_tensors(path)
     try:
         checkpoint = Checkpoint.recognise(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path.name}: {error}") from error
+    return checkpoint if checkpoint.origin == "deepmind" else replace(checkpoint, config=read_config(path))
+
+
+def read_tensors(path):
+    """Returns the file of weights that a path stands for, and its arrays by name, whatever model they are of.
+
+    Raises:
+        WeightsError: as `read_checkpoint`.
+    """
+    path = _file(Path(path))
+    return path, _tensors(path)
+
+
+def read_config(path):
+    """Returns the `config.json` beside a file of weights; empty where there is none."""
     config = path.with_name("config.json")
-    if checkpoint.origin == "deepmind" or not config.is_file():
-        return checkpoint
-    return replace(checkpoint, config=parsed(config.name, _read(config)))
+    return parsed(config.name, _read(config)) if config.is_file() else {}
 
 
 def _file(path):
