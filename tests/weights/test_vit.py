@@ -89,7 +89,8 @@ def test_a_learned_stream_that_all_read_is_the_class_token():
     vit = hub_vit()
     model, _ = one_picture(vit, CLASS)
     embeddings = vit.get_layer("vit_patching_and_embedding")
-    set_class_token(model, embeddings.class_token, embeddings.position_embedding.embeddings[0])
+    positions = array(embeddings.position_embedding.embeddings)
+    set_class_token(model, array(embeddings.class_token), positions[0])
     expected = array(compiled(lambda x: vit(x))(pictures()))  # the class token comes first, ours last
     found = final_tokens(model, {"image": pictures()})
     np.testing.assert_allclose(np.roll(found, 1, axis=1), expected, atol=1e-5)
