@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 
 from zorro_keras import metrics
@@ -11,8 +13,24 @@ from zorro_keras.applications.audio_visual_classification.backbones import BACKB
 from zorro_keras.applications.audio_visual_classification.classifier import AudioVisualClassifier
 from zorro_keras.applications.audio_visual_classification.config import Config
 from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
+from zorro_keras.applications.training.start_weights import StartReport, start_backbone
+from zorro_keras.applications.training.start_zorro import start_zorro
 from zorro_keras.applications.training.window_means import mean_over_windows
 from zorro_keras.layers import LogMelSpectrogram
+
+# Where the settings that weights depend on are set: the last word of a setting, or a stream for its patch.
+_SIZES = ("num_layers", "num_heads", "hidden_dim", "mlp_dim", "num_latents", "num_cross_heads", "query_dim")
+_KEYS = {
+    **{name: f"model.{name}" for name in (*_SIZES, "num_fusion_tokens", "routing")},
+    "latent_dim": "model.hidden_dim",
+    "audio": "model.spectrogram_patch",
+    "video": "model.video_patch",
+    "mean": "model.spectrogram_mean",
+    "std": "model.spectrogram_std",
+    "num_bins": "model.spectrogram_bins",
+    "hop_seconds": "model.spectrogram_frames",
+    "sample_rate_hz": "data.geometry.sample_rate_hz",
+}
 
 
 def build_model(config: Config, label_names: Sequence[str]) -> AudioVisualClassifier:
@@ -26,6 +44,24 @@ def build_model(config: Config, label_names: Sequence[str]) -> AudioVisualClassi
         multi_label=config.model.multi_label,
         preprocessor=preprocessor,
     )
+
+
+def start_weights(model: AudioVisualClassifier, config: Config) -> StartReport | None:
+    """Starts a model from `model.pretrained`, before its first step; without that, does nothing.
+
+    Returns:
+        What was copied of the backbone. The heads start fresh.
+
+    Raises:
+        CheckpointError: if it cannot be read, or was made with other sizes, patches or spectrograms.
+    """
+    if config.model.pretrained is None:
+        return None
+    log_mel = model.preprocessor.log_mel if "audio" in model.backbone.streams else None
+    heard = {} if log_mel is None else {"log_mel": keras.saving.serialize_keras_object(log_mel)}
+    start = start_zorro if config.model.backbone == "zorro_vit" else start_backbone
+    report = start(model.backbone, config.model.pretrained, preprocessing=heard, keys=_KEYS)
+    return dataclasses.replace(report, note=f"The heads are fresh. {report.note}".rstrip())
 
 
 def _log_mel(config: Config) -> LogMelSpectrogram | None:

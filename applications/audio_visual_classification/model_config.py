@@ -49,6 +49,8 @@ class ModelConfig:
             latents, heads of the cross-attention that reads the clip, channels of the class query, bands of
             the Fourier positions. None is the variant's own.
         key_chunk: optional int, a Perceiver's. Elements of the clip that are read at a time; None for all.
+        pretrained: optional str. What training starts from: the preset folder of a model with this backbone
+            and these sizes, or for a Zorro-ViT a vision transformer, see `zorro_keras.weights.load_vit`.
 
     Raises:
         ConfigError: if a patch does not divide what it cuts, a value is out of range, or the backbone has no
@@ -81,6 +83,7 @@ class ModelConfig:
     audio_bands: int | None = None
     video_bands: int | None = None
     key_chunk: int | None = None
+    pretrained: str | None = None
 
     def __post_init__(self) -> None:
         check_least(self, 1, *_SIZES, "num_fusion_tokens")

@@ -78,12 +78,12 @@ def start_backbone(
     """
     pretrained = _load(source, semantics)
     keys = keys or {}
-    _check_preprocessing(source, preprocessing or {}, keys)
+    check_preprocessing(source, preprocessing or {}, keys)
     theirs, ours = _parts(pretrained, heads), _parts(backbone, heads)
     needed = [part for part in ours if not part.startswith("queries")]
     for part in needed:
         if part not in theirs:
-            raise _refused(source, f"it has no {part}, only {sorted(theirs)}")
+            raise refused(source, f"it has no {part}, only {sorted(theirs)}")
         _check_settings(source, part, theirs[part], ours[part], keys)
     shared = [part for part in ours if part in needed or _shapes(theirs.get(part)) == _shapes(ours[part])]
     for part in shared:
@@ -92,7 +92,7 @@ def start_backbone(
     copied = {part: ours[part].count_params() for part in shared}
     fresh = {part: layer.count_params() for part, layer in ours.items() if part not in shared}
     others = _heads(backbone, set(backbone.output_adapters) - set(heads))
-    fresh |= {part: head.count_params() for part, head in others.items() if head is not None}
+    fresh |= {part: head.count_params() for part, head in others.items() if head is not None and head.weights}
     return StartReport(source, copied, fresh)
 
 
@@ -148,12 +148,12 @@ def _check_settings(
         if None not in (value, old.get(name)) and old[name] != value:
             key = keys.get(name.rpartition(".")[2], "")
             hint = f", set by `{key}`" if key else ""
-            raise _refused(source, f"`{name}` of its {part} is {old[name]!r}, not {value!r}{hint}")
+            raise refused(source, f"`{name}` of its {part} is {old[name]!r}, not {value!r}{hint}")
     for their, our in zip(_shapes(theirs), _shapes(ours), strict=False):
         if their != our:
-            raise _refused(source, f"an array of its {part} has the shape {their}, not {our}")
+            raise refused(source, f"an array of its {part} has the shape {their}, not {our}")
     if len(theirs.weights) != len(ours.weights):
-        raise _refused(source, f"its {part} has {len(theirs.weights)} arrays, not {len(ours.weights)}")
+        raise refused(source, f"its {part} has {len(theirs.weights)} arrays, not {len(ours.weights)}")
 
 
 def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -169,16 +169,32 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from _settings(value, prefix if name == "config" else f"{prefix}{name}.")
 
 
-def _check_preprocessing(source: str, ours: Mapping[str, Any], keys: Mapping[str, str]) -> None:
-    theirs = preprocessing_of(source)
-    for name, value in json.loads(json.dumps(dict(ours))).items():
+def check_preprocessing(source: str, ours: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+    """Refuses a preset whose preprocessor has other settings.
+
+    Raises:
+        CheckpointError: naming the setting, and that of a layer that is one.
+    """
+    theirs = _each_setting(preprocessing_of(source))
+    for name, value in _each_setting(json.loads(json.dumps(dict(ours)))).items():
         if name in theirs and theirs[name] != value:
-            hint = f", set by `{keys[name]}`" if name in keys else ""
+            key = keys.get(name.rpartition(".")[2], "")
+            hint = f", set by `{key}`" if key else ""
             shown = [repr(each) if len(repr(each)) < 80 else "another" for each in (theirs[name], value)]
-            raise _refused(source, f"its `{name}` is {shown[0]}, not {shown[1]}{hint}")
+            raise refused(source, f"its `{name}` is {shown[0]}, not {shown[1]}{hint}")
 
 
-def _refused(source: str, difference: str) -> CheckpointError:
+def _each_setting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a preprocessor, those of its layers one by one, such as `log_mel.mean`."""
+    found = {}
+    for name, value in settings.items():
+        is_layer = isinstance(value, Mapping) and "class_name" in value
+        found |= dict(_settings(value, f"{name}.")) if is_layer else {name: value}
+    return found
+
+
+def refused(source: str, difference: str) -> CheckpointError:
+    """Returns the error that says why a configuration cannot start from a pretrained model."""
     return CheckpointError(
         f"The pretrained model is not one that this configuration can start from: {difference}.",
         path=source, stage="start_weights", reason="wrong_model",

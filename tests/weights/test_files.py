@@ -46,6 +46,17 @@ def test_a_file_is_recognised_by_its_content(name, tmp_path):
         np.testing.assert_array_equal(array, expected[tensor])
 
 
+def test_a_safetensors_file_may_begin_with_the_byte_of_a_pickle(tmp_path):
+    whole = tensors()
+    beginnings = set()
+    for length in range(32):  # headers are padded to eight bytes, so that one in 32 has such a length
+        text = save(whole, {"note": "a" * 8 * length})
+        beginnings.add(text[:1])
+        (tmp_path / "model.safetensors").write_bytes(text)
+        assert set(read_checkpoint(tmp_path).tensors) == set(whole)
+    assert b"\x80" in beginnings
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 def test_tensors_are_views_of_the_file(name):
     """A model of gigabytes is not copied on its way into the variables."""

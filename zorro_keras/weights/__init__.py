@@ -18,6 +18,7 @@ the tanh form of GELU; for image_learned no query residual in the decoder; for i
 and its kernel, whose rows and columns Hugging Face's converter exchanged.
 
 `load_swin` reads Swin and Video Swin: the official `.pth` files and Hugging Face's image models.
+`load_vit` starts a `ZorroViTBackbone` from a vision transformer of keras-hub or Hugging Face.
 """
 
 from zorro_keras.weights.checkpoint import Checkpoint, read_checkpoint
@@ -27,6 +28,7 @@ from zorro_keras.weights.load import Conversion, convert, load
 from zorro_keras.weights.report import Report, Use
 from zorro_keras.weights.settings import Setting
 from zorro_keras.weights.swin import load_swin
+from zorro_keras.weights.vit import load_vit
 
 __all__ = [
     "Checkpoint",
@@ -38,6 +40,7 @@ __all__ = [
     "convert",
     "load",
     "load_swin",
+    "load_vit",
     "read_checkpoint",
     "save_hugging_face",
 ]

@@ -76,10 +76,23 @@ def read_checkpoint(path):
         checkpoint = Checkpoint.recognise(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path.name}: {error}") from error
+    return checkpoint if checkpoint.origin == "deepmind" else replace(checkpoint, config=read_config(path))
+
+
+def read_tensors(path):
+    """Returns the file of weights that a path stands for, and its arrays by name, whatever model they are of.
+
+    Raises:
+        WeightsError: as `read_checkpoint`.
+    """
+    path = _file(Path(path))
+    return path, _tensors(path)
+
+
+def read_config(path):
+    """Returns the `config.json` beside a file of weights; empty where there is none."""
     config = path.with_name("config.json")
-    if checkpoint.origin == "deepmind" or not config.is_file():
-        return checkpoint
-    return replace(checkpoint, config=parsed(config.name, _read(config)))
+    return parsed(config.name, _read(config)) if config.is_file() else {}
 
 
 def read_tensors(path):
@@ -136,7 +149,9 @@ def _reader(data):
         raise WeightsError(
             "This is a file of torch before 1.6, which is not read. Load it with torch and save it again."
         )
-    return read_haiku_pickle if data[:1] == b"\x80" else read_safetensors
+    # A safetensors file begins with the length of its header, whose first byte may be a pickle's, too.
+    is_safetensors = data[4:9] == b"\0\0\0\0{"
+    return read_haiku_pickle if data[:1] == b"\x80" and not is_safetensors else read_safetensors
 
 
 def _sharded(path, data):

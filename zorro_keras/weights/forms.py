@@ -10,11 +10,16 @@ KERNEL_ORDERS = {"deepmind": (3, 2, 1, 0), "hugging_face": (2, 3, 1, 0)}
 
 # Form: number of axes in the file, and those we keep in our order; what is not kept must have size 1.
 _FORMS = {
-    "vector": {"deepmind": (1, (0,)), "hugging_face": (1, (0,))},
+    "vector": {"deepmind": (1, (0,)), "hugging_face": (1, (0,)), "keras_hub": (1, (0,))},
     "table": {"deepmind": (2, (0, 1)), "hugging_face": (2, (0, 1))},
-    "matrix": {"deepmind": (2, (0, 1)), "hugging_face": (2, (1, 0))},
+    "matrix": {"deepmind": (2, (0, 1)), "hugging_face": (2, (1, 0)), "keras_hub": (2, (0, 1))},
     "pointwise": {"deepmind": (4, (2, 3)), "hugging_face": (4, (1, 0))},
-    "kernel": {"deepmind": (4, (0, 1, 2, 3)), "hugging_face": (4, KERNEL_ORDERS["hugging_face"])},
+    "kernel": {
+        "deepmind": (4, (0, 1, 2, 3)),
+        "hugging_face": (4, KERNEL_ORDERS["hugging_face"]),
+        "keras_hub": (4, (0, 1, 2, 3)),
+    },
+    "positions": {"hugging_face": (3, (1, 2)), "keras_hub": (2, (0, 1))},
     "channels": {"deepmind": (4, (3,)), "hugging_face": (1, (0,))},
 }
 

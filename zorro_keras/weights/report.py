@@ -18,12 +18,13 @@ class Report:
     """What became of every tensor of a file, and which settings made its model.
 
     Attributes:
-        origin: "hugging_face" or "deepmind".
-        model: str, as in `Checkpoint`.
-        semantics: "deepmind" or "hugging_face", whose numbers the model gives.
-        used: tuple of `Use`, one for each weight of the model.
+        origin: "hugging_face", "deepmind" or "keras_hub".
+        model: str, as in `Checkpoint`, or "vit".
+        semantics: like `origin`, whose numbers the model gives.
+        used: tuple of `Use`, one for each weight of the model that was given one.
         unused: dict of tensor to the reason why no model needs it.
         settings: dict of each setting that tensors do not tell to its `Setting`: value, and who said so.
+        kept: tuple of the model's weights that no tensor is for: they stay as they were.
     """
 
     origin: str
@@ -32,13 +33,16 @@ class Report:
     used: tuple = field(repr=False)
     unused: dict = field(default_factory=dict, repr=False)
     settings: dict = field(default_factory=dict, repr=False)
+    kept: tuple = field(default=(), repr=False)
 
     def summary(self) -> str:
         """Returns the counts in a sentence, and the settings in another."""
         settings = ", ".join(f"{name} {value} ({source})" for name, (value, source) in self.described())
+        num_used = len({use.source for use in self.used})
+        kept = f"{len(self.kept)} weights of the model stay as they were.\n" if self.kept else ""
         return (
-            f"{self.model} from {self.origin}, numbers of {self.semantics}: {len(self.used)} tensors used, "
-            f"{len(self.unused)} not needed, none missing.\n"
+            f"{self.model} from {self.origin}, numbers of {self.semantics}: {num_used} tensors used, "
+            f"{len(self.unused)} not needed, none missing.\n{kept}"
             f"Settings that tensors do not tell: {settings}."
         )
 
@@ -55,6 +59,5 @@ class Report:
             f"{use.source} -> {use.weight} {'x'.join(map(str, use.shape))}, {use.transform}"
             for use in self.used
         ]
-        return "\n".join(
-            [*lines, *(f"{name} -> not needed: {why}" for name, why in sorted(self.unused.items()))]
-        )
+        lines += [f"{name} -> not needed: {why}" for name, why in sorted(self.unused.items())]
+        return "\n".join([*lines, *(f"{weight} stays as it was" for weight in self.kept)])
