@@ -1,8 +1,8 @@
 """The published sizes of HiP, counted: nothing is computed and no number drawn."""
 
-import keras
 import pytest
 
+from tests.without_numbers import without_numbers
 from zorro_keras import streams as zs
 from zorro_keras.models import HiPBackbone
 
@@ -35,18 +35,9 @@ PUBLISHED_LEVELS = {
 }
 
 
-def without_numbers(variant, streams, **overrides):
-    """Returns a model whose variables have paths and shapes, and no values."""
-    with keras.StatelessScope(initialize_variables=False):
-        size = HiPBackbone.from_variant(variant, streams, **overrides)
-    # Keras lists variables that have no values yet: the next `fit`, in another test, would draw them.
-    keras.utils.clear_session()
-    return size
-
-
 @pytest.mark.parametrize("variant", PUBLISHED_PARAMETERS)
 def test_each_size_has_the_published_parameters_level_by_level(variant):
-    size = without_numbers(variant, STREAMS)
+    size = without_numbers(HiPBackbone.from_variant, variant, STREAMS)
     parts = size.parts
     levels = [level.count_params() for level in [*parts.encoder, parts.processor, *parts.decoder]]
     assert levels == PUBLISHED_LEVELS[variant]
@@ -56,13 +47,15 @@ def test_each_size_has_the_published_parameters_level_by_level(variant):
 
 @pytest.mark.parametrize("variant, published", [("mini", 21_114_788), ("16", 102_943_012)])
 def test_labels_before_the_processor_have_the_published_parameters(variant, published):
-    size = without_numbers(variant, OTHERS, labels=LABELS)
+    size = without_numbers(HiPBackbone.from_variant, variant, OTHERS, labels=LABELS)
     assert size.count_params() + size.embed_dim**2 == published
 
 
 @pytest.mark.parametrize("variant, millions", [("16", 89.51), ("256", 90.67)])
 def test_the_encoding_half_reads_pixels_with_fewer_parameters(variant, millions):
-    levels_alone = without_numbers(variant, {"image": zs.Image(32, 32, patch=(1, 1))}, decoder_levels=[])
+    levels_alone = without_numbers(
+        HiPBackbone.from_variant, variant, {"image": zs.Image(32, 32, patch=(1, 1))}, decoder_levels=[]
+    )
     parts = levels_alone.parts
     counted = sum(level.count_params() for level in [*parts.encoder, parts.processor])
     assert counted / 1e6 == pytest.approx(millions, abs=0.005)
@@ -71,7 +64,7 @@ def test_the_encoding_half_reads_pixels_with_fewer_parameters(variant, millions)
 
 def test_raw_video_and_sound_fill_the_groups_of_the_largest_size_exactly():
     streams = {"video": zs.Video(8, 224, 224, patch=(1, 1, 1)), "audio": zs.Waveform(122_880, patch=(1,))}
-    size = without_numbers("256", streams)
+    size = without_numbers(HiPBackbone.from_variant, "256", streams)
     layout = size.parts.layout(streams)
     assert layout.groups == {"video": 196, "audio": 60} and not any(layout.padding.values())
     assert size.output["video"].shape == (None, 401_408, 3)

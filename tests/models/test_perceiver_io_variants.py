@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.backend import array, compiled
+from tests.without_numbers import without_numbers
 from zorro_keras import streams
 from zorro_keras.models import PerceiverIOBackbone
 from zorro_keras.models import perceiver_io_variants as variants
@@ -39,12 +40,6 @@ PUBLISHED_PARAMETERS = {  # DeepMind's Haiku modules, counted
 }
 
 
-def without_numbers(name):
-    """Returns a model whose variables have paths and shapes, and no values."""
-    with keras.StatelessScope(initialize_variables=False):
-        return PerceiverIOBackbone.from_variant(name)
-
-
 def described(model):
     """Returns a line for each path and shape; the layers of the stack are counted."""
     lines = collections.Counter(
@@ -57,7 +52,7 @@ def described(model):
 
 @pytest.mark.parametrize("name", variants.VARIANTS)
 def test_every_parameter_has_its_path_and_shape(name):
-    model = without_numbers(name)
+    model = without_numbers(PerceiverIOBackbone.from_variant, name)
     golden = Path(__file__).with_name("parameters") / f"{name}.txt"
     assert described(model) == golden.read_text().splitlines()
     trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)

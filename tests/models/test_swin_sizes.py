@@ -4,10 +4,10 @@ import collections
 import re
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
+from tests.without_numbers import without_numbers
 from zorro_keras import streams as zs
 from zorro_keras.models import SwinBackbone
 
@@ -27,12 +27,6 @@ PARAMETERS = {  # without the classifier; official models, counted
 }
 
 
-def without_numbers(kind, variant):
-    """Returns a model whose variables have paths and shapes, and no values."""
-    with keras.StatelessScope(initialize_variables=False):
-        return SwinBackbone.from_variant(variant, STREAMS[kind])
-
-
 def described(model):
     """Returns a line for each path and shape; the blocks of a stage are counted."""
     lines = collections.Counter(
@@ -44,7 +38,7 @@ def described(model):
 
 @pytest.mark.parametrize("kind, variant", PARAMETERS)
 def test_every_parameter_has_its_path_and_shape(kind, variant):
-    model = without_numbers(kind, variant)
+    model = without_numbers(SwinBackbone.from_variant, variant, STREAMS[kind])
     golden = Path(__file__).with_name("parameters") / f"swin_{kind}_{variant}.txt"
     assert described(model) == golden.read_text().splitlines()
     assert sum(int(np.prod(weight.shape)) for weight in model.weights) == PARAMETERS[kind, variant]
@@ -54,7 +48,6 @@ def test_every_parameter_has_its_path_and_shape(kind, variant):
 
 def test_fewer_frames_need_no_other_weights():
     eight = {"video": zs.Video(8, 224, 224, patch=(2, 4, 4))}
-    with keras.StatelessScope(initialize_variables=False):
-        model = SwinBackbone.from_variant("tiny", eight)
+    model = without_numbers(SwinBackbone.from_variant, "tiny", eight)
     assert model.count_params() == PARAMETERS["video", "tiny"]
     assert model.output["grid"].shape == (None, 4, 7, 7, 768)

@@ -95,16 +95,6 @@ def read_config(path):
     return parsed(config.name, _read(config)) if config.is_file() else {}
 
 
-def read_tensors(path):
-    """Returns the file that a path leads to, and its arrays by name, whatever model they are of.
-
-    Raises:
-        WeightsError: for a missing, damaged, unknown or unsafe file.
-    """
-    path = _file(Path(path))
-    return path, _tensors(path)
-
-
 def _file(path):
     if path.is_file():
         return path

@@ -1,10 +1,10 @@
 """A model of one size answers pictures of any."""
 
-import keras
 import numpy as np
 import pytest
 
 from tests.backend import array
+from tests.without_numbers import without_numbers
 from zorro_keras.applications.optical_flow.memory import Chunks, chunks_within, megabytes
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow, pair_of
 from zorro_keras.models import PerceiverIOBackbone
@@ -129,8 +129,7 @@ def test_a_batch_of_no_tiles_is_refused_before_a_picture_comes(count, bound):
 
 
 def test_a_bound_of_memory_is_kept_by_smaller_chunks_then_used_by_more_tiles():
-    with keras.StatelessScope(initialize_variables=False):
-        model = PerceiverIOBackbone.from_variant("optical_flow")
+    model = without_numbers(PerceiverIOBackbone.from_variant, "optical_flow")
     tile, whole = (368, 496), Chunks()
     least = megabytes(model, tile, Chunks(1, 512, 512))
     seen = []
