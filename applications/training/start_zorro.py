@@ -84,7 +84,7 @@ def _parts(backbone: ZorroViTBackbone) -> dict[str, list[keras.layers.Layer]]:
     parts = {"blocks": [*transformer.blocks, transformer.norm]}
     parts |= {f"tokenizer {name}": [tokenizer] for name, tokenizer in transformer.tokenizers.items()}
     parts |= {f"tokens {name}": list(layers) for name, layers in transformer.learned.items()}
-    return {**parts, "read-out": [transformer.readout]}
+    return {**parts, "read-out": [transformer.readout.readout]}
 
 
 def _may_copy(part: str, theirs: list[keras.layers.Layer], ours: list[keras.layers.Layer]) -> bool:

@@ -92,6 +92,8 @@ def test_a_hidden_or_missing_source_is_not_read():
     np.testing.assert_allclose(array(block(tokens, {"a": a, "b": b}, attention_mask=mask)), alone, atol=1e-5)
     assert np.abs(array(block(tokens, {"a": a, "b": b})) - alone).max() > 1e-3
     assert array(block(tokens, {})).shape == (2, 3, 6)
+    with pytest.raises(ValueError, match=r"`contexts` must be of \['a', 'b'\]. Received: unknown \['c'\]"):
+        block(tokens, {"c": a})
 
 
 # === Sizes ===
@@ -164,7 +166,7 @@ def test_without_learned_streams_it_is_a_swin_for_each():
 
 
 @pytest.mark.parametrize("wrong, message", [
-    ({"routing": Routing.early(STREAMS)}, r"must read itself alone. Received: `audio` reads"),
+    ({"routing": Routing.early(STREAMS)}, r"must read itself alone, .* Received: `audio` reads"),
     ({"streams": {"gaze": zs.Embeddings(7, 3)}}, "`gaze` must be cut along two or three axes"),
     ({"windows": {"audio": (2, 2, 2)}}, "a size for each cut axis. Received: windows="),
     ({"windows": {"sound": (2, 2)}}, "a size for each cut axis. Received: windows="),

@@ -167,6 +167,15 @@ def changed(**changes):
         (lambda: changed(patch_embed__proj__weight=np.ones((6, 3), "float32")), {}, "of a Swin's axes"),
         (changed, {"streams": {"image": zs.Image(8, 8, patch=(4, 4))}}, r"patch of the file, \(2, 2\)"),
         (changed, {"window": (3, 3, 3)}, "No Swin has the sizes.*2 cut axes"),
+        (changed, {"num_heads": (1, 2)}, r"says what these are; leave them out. Received: \['num_heads'\]"),
+        (
+            lambda: changed(
+                patch_embed__proj__weight=np.ones((6000, 3, 2, 2), "float32"),
+                **{f"{FIRST[:-5]}mlp.fc1.bias": np.ones(24_000, "float32")},
+            ),
+            {},
+            "need .* numbers or more",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(tensors, options, message, tmp_path):

@@ -36,6 +36,9 @@ class FusionBlock(keras.layers.Layer):
     Returns:
         Tensor `(B, T, D)`.
 
+    Raises:
+        ValueError: if `num_heads` does not divide the channels, or for contexts that are no sources.
+
     Reference:
         Zorro, arXiv 2301.09595: the fusion row of its masked attention, on trunks that are kept apart.
     """
@@ -86,6 +89,8 @@ class FusionBlock(keras.layers.Layer):
         self.mlp.build(tokens_shape)
 
     def call(self, tokens, contexts, attention_mask=None, training=None):
+        if unknown := sorted(set(contexts) - set(self.sources)):
+            raise ValueError(f"`contexts` must be of {list(self.sources)}. Received: unknown {unknown}")
         present = [name for name in self.sources if name in contexts]
 
         def read(tokens, *contexts):

@@ -1,6 +1,5 @@
 """A Swin for each stream, and fusion tokens that read them all on the way."""
 
-import math
 from dataclasses import dataclass
 
 import keras
@@ -8,6 +7,7 @@ from keras import ops
 
 from zorro_keras.layers import FusionBlock, LearnedArray
 from zorro_keras.layers.initializers import swin_kernel
+from zorro_keras.layers.patches import flatten_grid
 from zorro_keras.models.routed_readout import RoutedReadout
 from zorro_keras.models.stream_inputs import StreamInputs, spread
 from zorro_keras.models.swin_trunk import EPSILON, SwinTrunk
@@ -87,7 +87,7 @@ class FusionTrunk:
         block = self.blocks.get((stage, layer))
         if block is None:
             return tokens
-        sources = {**{name: flat(grid) for name, grid in grids.items()}, **tokens}
+        sources = {**{name: flatten_grid(grid) for name, grid in grids.items()}, **tokens}
         read = {}
         for name, own in tokens.items():
             others = [s for s in self.sources if s != name and s in self.routing[name]]
@@ -141,16 +141,11 @@ class RoutedSwin:
             for layer in range(len(blocks)):
                 grids = {name: trunks[name].step(stage, layer, x, training) for name, x in grids.items()}
                 tokens = self.fusion.step(stage, layer, tokens, grids, hidden, training)
-        streams = {name: flat(trunks[name].norm(x)) for name, x in grids.items()}
+        streams = {name: flatten_grid(trunks[name].norm(x)) for name, x in grids.items()}
         streams |= self.fusion.finish(tokens)
         layout = TokenLayout({name: x.shape[1] for name, x in streams.items()})
         packed = self.pack(list(streams.values())) if len(streams) > 1 else next(iter(streams.values()))
         return self.readout.answer(packed, layout, hidden, padded=[])
-
-
-def flat(grid):
-    """Returns the tokens `(B, T, D)` of a grid `(B, *grid, D)`."""
-    return ops.reshape(grid, (-1, math.prod(grid.shape[1:-1]), grid.shape[-1]))
 
 
 def _kept(x, keep):
@@ -174,8 +169,8 @@ def check_apart(routing: Routing, streams):
     for name in routing:
         if name in streams and set(routing[name]) != {name}:
             raise ValueError(
-                f"In a Swin each given stream must read itself alone. Received: `{name}` reads "
-                f"{list(routing[name])}"
+                "In a Swin each given stream must read itself alone, as in `Routing.zorro` and `.late`; "
+                f"others need a `ZorroViTBackbone`. Received: `{name}` reads {list(routing[name])}"
             )
         if name not in streams and name not in routing[name]:
             raise ValueError(f"The learned stream `{name}` must read itself. Received: {list(routing[name])}")

@@ -119,11 +119,11 @@ class ZorroSwinBackbone(AnyStreams, keras_hub.models.Backbone):
             [stream for stream in routing if stream not in streams],
             num_fusion_tokens,
             *sizes,
-            fusion_every == "block",
-            stochastic_depth_rate,
-            seed + 4 * len(streams) * sum(num_layers),
-            dtype,
-            remat,
+            every_block=fusion_every == "block",
+            stochastic_depth_rate=stochastic_depth_rate,
+            seed=seed + 4 * len(streams) * sum(num_layers),
+            dtype=dtype,
+            remat=remat,
         )
         readout = Readout([*routing, "global"], num_heads[-1], dtype=dtype, name="readout")
         pack = keras.layers.Concatenate(axis=1, dtype=dtype, name="pack")
@@ -154,7 +154,11 @@ class ZorroSwinBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_variant(cls, variant, streams, **overrides):
-        """Builds a published size: "tiny", "small", "base" or "large"; keyword arguments override it."""
+        """Builds trunks of a published Swin: "tiny", "small", "base" or "large"; other arguments override it.
+
+        Published trunks cut pictures into patches of 4 x 4, clips into 2 x 4 x 4. Video Swin was trained with
+        a `stochastic_depth_rate` of 0.1, the base size with 0.3.
+        """
         if variant not in VARIANTS:
             raise ValueError(f"`variant` must be one of {list(VARIANTS)}. Received: variant={variant!r}")
         return cls(streams, **{**VARIANTS[variant], **overrides})

@@ -3,7 +3,6 @@
 import math
 import re
 
-import keras
 import numpy as np
 
 from zorro_keras import streams as zs
@@ -70,20 +69,20 @@ def convert_swin(tensors, streams=None, **overrides) -> SwinBackbone:
     names = {ours: getattr(row, origin) for ours, row in rows.items()}
     _check_names(tensors, set(names.values()))
     sizes, patch, window = _sizes(num_layers, {ours: tensors[name].shape for ours, name in names.items()})
+    if told := sorted(set(overrides) & set(sizes)):
+        raise WeightsError(f"The file says what these are; leave them out. Received: {told}")
+    _check_enough(tensors, sizes)
     streams = _published(patch, window) if streams is None else dict(streams)
-    config = {"window": _window_for(streams, window), **sizes, **overrides}
+    _check_streams(streams, patch)
     try:
-        # Shapes first: a file of a few small tensors must not make a model that fills all memory.
-        with keras.StatelessScope(initialize_variables=False):
-            planned = SwinBackbone(streams, **config)
+        backbone = SwinBackbone(streams, **{"window": _window_for(streams, window), **sizes, **overrides})
     except ValueError as error:
         raise WeightsError(f"No Swin has the sizes that were found: {error}") from error
-    _check_patch(planned, patch)
     arrays = {}
     for ours, row in rows.items():
-        stored, shape = tensors[names[ours]], tuple(variable_at(planned, ours).shape)
+        stored, shape = tensors[names[ours]], tuple(variable_at(backbone, ours).shape)
         try:
-            arrays[row] = _fitted(row, swin_to_ours(row, origin, stored), patch, window, planned)
+            arrays[row] = _fitted(row, swin_to_ours(row, origin, stored), patch, window, backbone)
             fits = arrays[row].shape == shape
         except ValueError:  # of numpy: it has not even the axes
             fits = False
@@ -91,7 +90,6 @@ def convert_swin(tensors, streams=None, **overrides) -> SwinBackbone:
             raise WeightsError(
                 f"`{names[ours]}` is misshapen: it must give {shape}, in our order. Received: {stored.shape}"
             )
-    backbone = SwinBackbone(streams, **config)
     assign(backbone, arrays)
     return backbone
 
@@ -164,20 +162,35 @@ def _window_for(streams, window):
     return (8, *window) if ranks == {3} and len(window) == 2 else window
 
 
-def _check_patch(planned, patch):
-    (stream,) = planned.streams.values()
-    if len(stream.patch) - len(patch) not in (0, 1) or stream.patch[-len(patch) :] != patch:
+def _check_enough(tensors, sizes):
+    """A file of a few small tensors must not make a model that fills all memory."""
+    held = sum(tensor.size for tensor in tensors.values())
+    kernels = 4 + 2 * sizes["mlp_ratio"]  # of attention and MLP, in squares of the channels
+    needed = sum(
+        layers * kernels * (sizes["hidden_dim"] * 2**stage) ** 2
+        for stage, layers in enumerate(sizes["num_layers"])
+    )
+    if needed > held:
         raise WeightsError(
-            f"`streams` must have the patch of the file, {patch}, or that with frames in front. "
-            f"Received: {stream.patch}"
+            f"The sizes that the tensors tell need {needed} numbers or more. Received: {held} in all"
         )
 
 
-def _fitted(row, array, patch, window, planned):
-    """Returns an array in our order as the planned model needs it."""
-    (stream,) = planned.streams.values()
+def _check_streams(streams, patch):
+    for name, stream in streams.items():
+        cut = tuple(getattr(stream, "patch", ()))
+        if len(cut) - len(patch) not in (0, 1) or cut[-len(patch) :] != patch:
+            raise WeightsError(
+                f"`streams` must have the patch of the file, {patch}, or that with frames in front. "
+                f"Received: {cut} of `{name}`"
+            )
+
+
+def _fitted(row, array, patch, window, backbone):
+    """Returns an array in our order as the model needs it."""
+    (stream,) = backbone.streams.values()
     if row.form == "table":
-        array = bias_table(array, window, planned.window)
+        array = bias_table(array, window, backbone.window)
     if row.form == "patch":
         array = patch_kernel(array, patch, stream.patch, math.prod(stream.shape[len(stream.patch) :]))
     return np.asarray(array, "float32")

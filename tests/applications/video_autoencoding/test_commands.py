@@ -166,7 +166,11 @@ def test_advice_about_a_split_or_a_model_is_about_them(run):
     }
     for spoilt, weight, advice in (
         (x, np.zeros(2), "Mend the files that `faults.jsonl` in the folder of the run names."),
-        ({**x, "audio": np.full_like(x["audio"], np.nan)}, np.ones(2), "Check that the training ended well."),
+        (
+            {**x, "audio": np.full_like(x["audio"], np.nan)},
+            np.ones(2),
+            "Check that the training ended well, and that what was read is sound.",
+        ),
     ):
         scores = ClipScores(task, None)
         scores.add(spoilt, np.eye(3)[:2], weight)
