@@ -36,7 +36,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
             published code, for data sets of other streams each. Otherwise every stream keeps its groups, and
             those of an absent one read nothing.
         read_padding: bool, whether the padding of groups is read like elements of zeros, as in the published
-            code; it changes the result.
+            code; it changes the result. Of a stream that an example lacks it is never read.
         train_latents: int, see `HierarchicalBlock`, of the processor.
         dropout_rate: float in [0, 1), on the result of each branch of a block.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch of a self-attention layer.
@@ -166,9 +166,18 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
 
         Args:
             encoded: dict as `encode` returns it.
-            streams: with `groups_by_call`, names of the streams that were encoded; `None` for all.
+            streams: names of the streams that were encoded, needed with `groups_by_call`: the groups say not
+                whose they are. Otherwise all streams are decoded.
             training: bool, whether dropouts act.
+
+        Raises:
+            ValueError: for unknown names, or none where they are needed.
         """
+        if self.groups_by_call and streams is None:
+            raise ValueError(
+                f"`streams` must name which of {list(self.streams)} were encoded, as `groups_by_call` deals "
+                "the groups out among them. Received: streams=None"
+            )
         check_names("streams", streams or (), self.streams)
         levels = [encoded[f"level_{index}"] for index in range(len(self.levels))]
         names = self.streams if streams is None else streams
