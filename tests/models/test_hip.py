@@ -228,9 +228,9 @@ def test_an_absent_stream_is_silent_even_where_padding_is_read():
 
 
 def test_the_processor_may_think_with_fewer_latents_after_training():
-    backbone = build(train_latents=3)
-    assert [level.train_latents for level in backbone.parts.encoder] == [None]
-    assert backbone.parts.processor.train_latents == 3
+    backbone = build(num_train_latents=3)
+    assert [level.num_train_latents for level in backbone.parts.encoder] == [None]
+    assert backbone.parts.processor.num_train_latents == 3
     fewer = compiled(lambda inputs: backbone.encode(inputs, num_latents=4))(clips())
     assert fewer["level_1"].shape == (2, 1, 4, 10)
     with pytest.raises(ValueError, match="`num_groups` must divide .* Received: num_groups=3"):
@@ -241,7 +241,7 @@ def test_the_processor_may_think_with_fewer_latents_after_training():
 
 
 def test_the_config_rebuilds_the_model_and_presets_bring_its_weights_back(tmp_path):
-    options = {"regrouping": "transpose_reshape", "groups_by_call": True, "train_latents": 3, "seed": 5}
+    options = {"regrouping": "transpose_reshape", "groups_by_call": True, "num_train_latents": 3, "seed": 5}
     backbone = build(**options)
     config = backbone.get_config()
     assert options.items() <= config.items() and type(backbone).from_config(config).get_config() == config
@@ -276,6 +276,7 @@ ROW = LEVELS[0]
         ({"levels": [{"num_groups": 3}, LEVELS[1]]}, "A level must have the sizes .* Received: .*num_groups"),
         ({"labels": {"video": LABELS["kind"]}}, "no name may be a label's as well.* labels=.*video"),
         ({"streams": {"latents": zs.Embeddings(3, 2)}}, r"Received: streams=\['latents'\]"),
+        ({"num_train_latents": 4}, "into the 3 groups of the first .* Received: num_train_latents=4"),
         ({"regrouping": "mix"}, "`regrouping` must be one of .* Received: 'mix'"),
     ],
 )
