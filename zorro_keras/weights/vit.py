@@ -4,7 +4,7 @@ import numpy as np
 
 from zorro_keras import streams
 from zorro_keras.models import ZorroViTBackbone
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import SizeMismatch, WeightsError
 from zorro_keras.weights.forms import transform
 from zorro_keras.weights.load import variable_at, weights_without
 from zorro_keras.weights.report import NO_BIAS, Report, Use
@@ -79,7 +79,8 @@ def _checked_settings(backbone, vit, axes):
     for name, size in sizes.items():
         if (ours := getattr(backbone, name)) != size:
             raise WeightsError(
-                f"`{name}` of the model must be {size}, as that of the ViT. Received: {name}={ours}"
+                f"`{name}` of the model must be {size}, as that of the ViT. Received: {name}={ours}",
+                size=SizeMismatch(name, size, ours),
             )
     return {**vit.settings, "num_heads": heads}
 
