@@ -44,16 +44,18 @@ def start_zorro(
     Raises:
         CheckpointError: if the source cannot be read, or differs in a setting or a size, which it names.
     """
+    keys = keys or {}
     try:
         if not _is_zorro(Path(source)):
             return _start_from_vit(backbone, source)
         pretrained = ZorroViTBackbone.from_preset(source)
-    except (ValueError, OSError) as error:  # a WeightsError is a ValueError
+    except (ValueError, TypeError, KeyError, OSError) as error:  # a WeightsError is a ValueError
+        if isinstance(error, weights.WeightsError) and error.size is not None:
+            raise _differs(source, *error.size, keys) from error
         raise CheckpointError(
             f"It must be the preset of a model with a Zorro-ViT, or a vision transformer: {error}",
             path=source, stage="start_weights", reason="bad_preset",
         ) from error  # fmt: skip
-    keys = keys or {}
     check_preprocessing(source, preprocessing or {}, keys)
     _check_settings(source, pretrained, backbone, keys)
     theirs, ours = _parts(pretrained), _parts(backbone)
@@ -127,8 +129,12 @@ def _check_settings(
         pairs[name] = tuple(_cut(each.streams[name]) for each in (theirs, ours))
     for name, (old, new) in pairs.items():
         if old != new:
-            hint = f", set by `{keys[name]}`" if name in keys else ""
-            raise refused(source, f"its `{name}` is {old!r}, not {new!r}{hint}")
+            raise _differs(source, name, old, new, keys)
+
+
+def _differs(source: str, name: str, old: Any, new: Any, keys: Mapping[str, str]) -> CheckpointError:
+    hint = f", set by `{keys[name]}`" if name in keys else ""
+    return refused(source, f"its `{name}` is {old!r}, not {new!r}{hint}")
 
 
 def _cut(stream: Any) -> tuple[Any, ...]:

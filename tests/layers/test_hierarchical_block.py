@@ -89,7 +89,7 @@ def test_masked_elements_are_not_read_and_others_are():
 
 
 def test_a_call_may_use_fewer_latents_and_training_draws_others_for_each_group_of_each_example():
-    level = block(train_latents=2, num_layers=1)
+    level = block(num_train_latents=2, num_layers=1)
     assert array(level(ELEMENTS)).shape == (2, 3, 4, 6)
     assert array(level(ELEMENTS, num_latents=3)).shape == (2, 3, 3, 6)
     level.cross_attention.set_weights([0 * w for w in level.cross_attention.get_weights()])
@@ -115,7 +115,7 @@ def test_tables_start_with_the_published_spread():
     "sizes, call, message",
     [
         ({"num_latents": 0}, {}, "`num_latents` must be positive. Received: num_latents=0"),
-        ({"train_latents": 5}, {}, "`train_latents` .* at most 4. Received: train_latents=5"),
+        ({"num_train_latents": 5}, {}, "`num_train_latents` .* at most 4. Received: num_train_latents=5"),
         ({}, {"num_latents": 5}, "`num_latents` .* at most 4. Received: num_latents=5"),
         ({}, {"num_latents": 3, "skip": SKIP}, "With a `skip`, all 4 .* Received: num_latents=3"),
         ({"num_groups": 5}, {}, r"Expected 5 groups. Received: shape=\(2, 3, 7, 5\)"),

@@ -64,7 +64,7 @@ CASES = {
             "hidden_dim": 10,
             "num_layers": 1,
             "num_heads": 5,
-            "train_latents": 3,
+            "num_train_latents": 3,
             "stochastic_depth_rate": 0.1,
             "remat": True,
         },

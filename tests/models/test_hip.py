@@ -172,6 +172,15 @@ def test_groups_may_be_dealt_out_among_the_streams_of_a_call():
     assert fixed.layout(fixed.grouped(["audio"])).groups == {"video": 2, "audio": 1}
 
 
+def test_what_groups_dealt_out_by_call_are_decoded_for_must_be_said():
+    backbone = build(groups_by_call=True)
+    encoded = {"level_0": np.zeros((2, 3, 4, 6), "float32"), "level_1": np.zeros((2, 1, 6, 10), "float32")}
+    with pytest.raises(ValueError, match="`streams` must name .*video.* Received: streams=None"):
+        backbone.decode(encoded)
+    decoded = compiled(lambda levels: backbone.decode(levels, ["audio"]))(encoded)
+    assert set(decoded) == {"audio", "kind"}
+
+
 def test_labels_reach_what_comes_after_the_processor_and_nothing_before():
     changed = {**clips(), "kind": clips(seed=1)["kind"]}
     before, after = there_and_back(model(), clips()), there_and_back(model(), changed)
@@ -194,10 +203,34 @@ def test_the_padding_of_groups_is_read_only_if_asked(length, padded):
     assert (results["read"] != results["masked"]).any() == padded
 
 
+def test_an_absent_stream_is_silent_even_where_padding_is_read():
+    backbone = build(labels=None, decoder_levels=[])
+    values = backbone.parts.encoder[0].cross_attention.attention.value_dense
+    # Only by the bias of the values has padding something to say.
+    values.bias.assign(np.random.default_rng(2).normal(size=values.bias.shape))
+    kinds = {kind: dataclasses.replace(backbone.parts, read_padding=kind == "read") for kind in KINDS}
+    video_alone = {"video": clips()["video"]}
+    marked = {**clips_of(STREAMS), "presence": {"audio": np.array([False, True])}}
+
+    def first_level(left_out, marked):
+        return {
+            kind: [parts.encode(backbone.parse(given))[0] for given in (left_out, marked)]
+            for kind, parts in kinds.items()
+        }
+
+    levels = compiled(first_level)(video_alone, marked)
+    without, with_marks = zip(*(map(array, levels[kind]) for kind in KINDS), strict=True)
+    audio = 2  # its group, behind two of the video, of which the last has padding
+    np.testing.assert_allclose(without[0][:, audio], without[1][:, audio], atol=1e-5)
+    np.testing.assert_allclose(with_marks[0][0, audio], with_marks[1][0, audio], atol=1e-5)
+    assert np.abs(with_marks[0][1, audio] - with_marks[1][1, audio]).max() > 1e-3
+    assert np.abs(without[0][:, 1] - without[1][:, 1]).max() > 1e-3
+
+
 def test_the_processor_may_think_with_fewer_latents_after_training():
-    backbone = build(train_latents=3)
-    assert [level.train_latents for level in backbone.parts.encoder] == [None]
-    assert backbone.parts.processor.train_latents == 3
+    backbone = build(num_train_latents=3)
+    assert [level.num_train_latents for level in backbone.parts.encoder] == [None]
+    assert backbone.parts.processor.num_train_latents == 3
     fewer = compiled(lambda inputs: backbone.encode(inputs, num_latents=4))(clips())
     assert fewer["level_1"].shape == (2, 1, 4, 10)
     with pytest.raises(ValueError, match="`num_groups` must divide .* Received: num_groups=3"):
@@ -208,7 +241,7 @@ def test_the_processor_may_think_with_fewer_latents_after_training():
 
 
 def test_the_config_rebuilds_the_model_and_presets_bring_its_weights_back(tmp_path):
-    options = {"regrouping": "transpose_reshape", "groups_by_call": True, "train_latents": 3, "seed": 5}
+    options = {"regrouping": "transpose_reshape", "groups_by_call": True, "num_train_latents": 3, "seed": 5}
     backbone = build(**options)
     config = backbone.get_config()
     assert options.items() <= config.items() and type(backbone).from_config(config).get_config() == config
@@ -243,6 +276,7 @@ ROW = LEVELS[0]
         ({"levels": [{"num_groups": 3}, LEVELS[1]]}, "A level must have the sizes .* Received: .*num_groups"),
         ({"labels": {"video": LABELS["kind"]}}, "no name may be a label's as well.* labels=.*video"),
         ({"streams": {"latents": zs.Embeddings(3, 2)}}, r"Received: streams=\['latents'\]"),
+        ({"num_train_latents": 4}, "into the 3 groups of the first .* Received: num_train_latents=4"),
         ({"regrouping": "mix"}, "`regrouping` must be one of .* Received: 'mix'"),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 from tests.backend import array, compiled
 from zorro_keras import streams as zs
 from zorro_keras.layers.groups import draw_places
-from zorro_keras.models import HiPBackbone, MaskedAutoencoder
-from zorro_keras.models.masked_autoencoder import hidden_elements
+from zorro_keras.models import HiPBackbone, MaskedAutoencoder, masked_autoencoder
+from zorro_keras.models.masked_autoencoder import hidden_elements, num_visible
 from zorro_keras.routing import GroupLayout
 
 STREAMS = {"video": zs.Embeddings(14, 3), "audio": zs.Waveform(10, patch=(2,))}  # 14 and 5 elements
@@ -89,6 +89,56 @@ def test_the_loss_counts_what_was_dropped_and_is_real():
     video = ((counted - 1) ** 2).mean()
     audio = (given["audio"][0, 6:8] ** 2).mean()
     assert float(array(loss)) == pytest.approx((video + audio) / 2, rel=1e-5)
+
+
+def test_a_call_reconstructs_from_what_it_drew_and_misses_the_rest(monkeypatch):
+    source, given, draws = build(), clips(), []
+    random = np.random.default_rng(1)
+    for layer in source.parts.unembeddings.values():
+        layer.kernel.assign(random.normal(size=layer.kernel.shape))
+    visible = np.array([[4], [2]], "int32")  # of 7 places in each of three groups, 15 % of them
+
+    def draw(batch, length, count, seed):
+        draws.append((batch, length, count))
+        return keras.ops.convert_to_tensor(visible)
+
+    monkeypatch.setattr(masked_autoencoder, "draw_places", draw)
+    model = MaskedAutoencoder(source)
+
+    def both(inputs):
+        parts, outputs = source.parts, model(inputs)
+        levels = parts.encode(source.parse(inputs), visible=visible)
+        return outputs, sum(model.losses), len(model.losses), parts.decode(levels, list(STREAMS))
+
+    outputs, loss, num_losses, expected = compiled(both)(given)
+    assert draws == [(2, 7, 1)] and int(num_losses) == 1
+    hidden = np.arange(7) != visible  # B N
+    hidden = {"video": np.tile(hidden, (1, 2)), "audio": hidden[:, :5]}
+    targets = {"video": given["video"], "audio": given["audio"].reshape(2, 5, 2)}
+    missed = []
+    for name, target in targets.items():
+        np.testing.assert_allclose(array(outputs[name]), array(expected[name]), atol=1e-5)
+        missed.append(((array(expected[name]) - target)[hidden[name]] ** 2).mean())
+    assert np.abs(array(outputs["video"])).max() > 0.1
+    assert float(array(loss)) == pytest.approx(sum(missed) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "group_length, mask_rate, count",
+    [(100, 0.85, 15), (7, 0.85, 1), (100, 0.25, 75), (7, 0.01, 6), (2, 0.9, 1), (2, 0.1, 1)],
+)
+def test_at_least_one_place_is_shown_and_one_is_hidden(group_length, mask_rate, count):
+    assert num_visible(group_length, mask_rate) == count
+
+
+def test_groups_of_one_element_are_refused():
+    message = "`mask_rate` must .* Received: mask_rate=0.3 with groups of length 1"
+    with pytest.raises(ValueError, match=message):
+        MaskedAutoencoder(build({"video": zs.Embeddings(3, 2)}), 0.3)
+    dealt = build({"video": zs.Embeddings(4, 2), "audio": zs.Embeddings(2, 2)}, groups_by_call=True)
+    model = MaskedAutoencoder(dealt, 0.3)  # one group for the audio, but three where it is alone
+    with pytest.raises(ValueError, match=message):
+        model({"audio": np.zeros((2, 2, 2), "float32")})
 
 
 def test_fit_learns_positions_without_any_target(tmp_path):

@@ -286,6 +286,7 @@ def their_tensors(prefix="vit."):
     return {f"{prefix}{name}": np.full(shape, 0.5, "float32") for name, shape in shapes.items()}
 
 
+_QKV_BIASES = ("query.bias", "key.bias", "value.bias")
 CONFIG = {"image_size": [6, 15], "num_attention_heads": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
 QUERY = "vit.encoder.layer.1.attention.attention.query"
 
@@ -341,6 +342,23 @@ def test_a_file_alone_has_the_heads_of_the_model_and_a_square_grid(prefix, tmp_p
     assert (array(model.transformer.tokenizers["image"].positions.positions) == 0.25).all()
 
 
+def test_a_mask_token_is_not_needed_and_biases_that_are_not_there_are_no_tensors(tmp_path):
+    tensors = {name: x for name, x in their_tensors().items() if not name.endswith(_QKV_BIASES)}
+    tensors["vit.embeddings.mask_token"] = np.full((1, 1, 14), 0.5, "float32")
+    save_file(tensors, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    report = load_vit(zorro({"image": IMAGE}), tmp_path)
+    assert set(report.unused) == {"vit.embeddings.cls_token", "vit.embeddings.mask_token"}
+    assert f": {len(tensors) - 2} tensors used, 2 not needed, none missing." in report.summary()
+
+
+@pytest.mark.parametrize("name", ["vit_base_patch16_224_imagenet", "hf://google/vit-base-patch16-224"])
+def test_a_name_that_is_no_path_is_told_how_to_be_loaded(name):
+    message = rf"must lie on disk.* `keras_hub.models.ViTBackbone.from_preset\(name\)`.* Received: {name}$"
+    with pytest.raises(WeightsError, match=message):
+        load_vit(target(), name)
+
+
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
@@ -361,7 +379,7 @@ def test_what_is_no_vit_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="must be a ZorroViTBackbone. Received: ViTBackbone"):
         load_vit(hub_vit(), hub_vit())
     with pytest.raises(WeightsError, match="with 0 of them"):
-        load_vit(target(), tmp_path / "nothing")
+        load_vit(target(), tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x09")
     with pytest.raises(WeightsError, match="must hold its whole header"):
         load_vit(target(), tmp_path)

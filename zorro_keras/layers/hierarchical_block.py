@@ -26,7 +26,7 @@ class HierarchicalBlock(keras.layers.Layer):
         hidden_dim: int, D, channels of a latent.
         num_layers: int, self-attention layers.
         num_heads: int, heads of the self-attention; the cross-attention has one.
-        train_latents: int, so many of the latents are drawn at random in training, for each group of each
+        num_train_latents: int, so many of the latents are drawn at random in training, for each group of each
             example; `None` for all. The number of latents of a call is then free afterwards.
         dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch of a self-attention layer, for a
@@ -40,7 +40,7 @@ class HierarchicalBlock(keras.layers.Layer):
             layer where E is not D; `None` for none.
         attention_mask: bool tensor `(B, G, N)` or `(1, G, N)`, True = may be read; `None` for everything.
         num_latents: int, only the first so many latents of each group take part; `None` for all, or in
-            training for `train_latents`.
+            training for `num_train_latents`.
 
     Returns:
         Tensor `(B, G, K, D)`. Latents of a group that may read nothing still think among themselves.
@@ -60,7 +60,7 @@ class HierarchicalBlock(keras.layers.Layer):
         hidden_dim,
         num_layers,
         num_heads,
-        train_latents=None,
+        num_train_latents=None,
         dropout_rate=0.0,
         stochastic_depth_rate=0.0,
         remat=False,
@@ -77,14 +77,14 @@ class HierarchicalBlock(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.num_layers = num_layers
         self.num_heads = num_heads
-        self.train_latents = train_latents
-        if train_latents is not None:
-            self._check_latents(train_latents, "train_latents")
+        self.num_train_latents = num_train_latents
+        if num_train_latents is not None:
+            self._check_latents(num_train_latents, "num_train_latents")
         self.dropout_rate = dropout_rate
         self.stochastic_depth_rate = stochastic_depth_rate
         self.remat = remat
         self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed) if train_latents else None
+        self.generator = keras.random.SeedGenerator(seed) if num_train_latents else None
 
     @staticmethod
     def num_seeds(num_layers):
@@ -157,7 +157,7 @@ class HierarchicalBlock(keras.layers.Layer):
     def _count(self, num_latents, skip, training):
         """Returns how many latents of each group take part in a call."""
         if num_latents is None:
-            num_latents = self.train_latents if training and self.train_latents else self.num_latents
+            num_latents = self.num_train_latents if training and self.num_train_latents else self.num_latents
         self._check_latents(num_latents, "num_latents")
         if skip is not None and num_latents != self.num_latents:
             raise ValueError(
@@ -170,7 +170,7 @@ class HierarchicalBlock(keras.layers.Layer):
         """Returns `(B*G, count, D)` of `(B*G, K, D)`: drawn in training, else the first."""
         if count == self.num_latents:
             return latents
-        if not (training and self.train_latents):
+        if not (training and self.num_train_latents):
             return latents[:, :count]
         places = draw_places(ops.shape(latents)[0], self.num_latents, count, self.generator)
         return ops.take_along_axis(latents, places[..., None], axis=1)
@@ -194,7 +194,7 @@ class HierarchicalBlock(keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
-            "train_latents": self.train_latents,
+            "num_train_latents": self.num_train_latents,
             "dropout_rate": self.dropout_rate,
             "stochastic_depth_rate": self.stochastic_depth_rate,
             "remat": self.remat,

@@ -36,8 +36,8 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
             published code, for data sets of other streams each. Otherwise every stream keeps its groups, and
             those of an absent one read nothing.
         read_padding: bool, whether the padding of groups is read like elements of zeros, as in the published
-            code; it changes the result.
-        train_latents: int, see `HierarchicalBlock`, of the processor.
+            code; it changes the result. Of a stream that an example lacks it is never read.
+        num_train_latents: int, see `HierarchicalBlock`, of the processor.
         dropout_rate: float in [0, 1), on the result of each branch of a block.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch of a self-attention layer.
         remat: bool, whether training recomputes each branch in the backward pass.
@@ -80,7 +80,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
         regrouping="reshape",
         groups_by_call=False,
         read_padding=False,
-        train_latents=None,
+        num_train_latents=None,
         dropout_rate=0.0,
         stochastic_depth_rate=0.0,
         remat=False,
@@ -92,7 +92,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
         streams, labels = dict(streams), dict(labels or {})
         levels, decoder_levels = [dict(row) for row in levels], [dict(row) for row in decoder_levels]
         _check_names(streams, labels)
-        _check_levels(levels, decoder_levels)
+        _check_levels(levels, decoder_levels, num_train_latents)
         if regrouping not in REGROUPINGS:
             raise ValueError(f"`regrouping` must be one of {REGROUPINGS}. Received: {regrouping!r}")
 
@@ -105,7 +105,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
         }
         parts = HiPParts(
             **outer_layers(streams, labels, embed_dim, levels[-2]["hidden_dim"], bool(decoder_levels), dtype),
-            **level_blocks(levels, decoder_levels, train_latents, seed, block_options),
+            **level_blocks(levels, decoder_levels, num_train_latents, seed, block_options),
             regrouping=regrouping,
             groups_by_call=groups_by_call,
             read_padding=read_padding,
@@ -129,7 +129,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
         self.regrouping = regrouping
         self.groups_by_call = groups_by_call
         self.read_padding = read_padding
-        self.train_latents = train_latents
+        self.num_train_latents = num_train_latents
         self.dropout_rate = dropout_rate
         self.stochastic_depth_rate = stochastic_depth_rate
         self.remat = remat
@@ -152,7 +152,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
         Args:
             inputs: dict as for a call.
             num_latents: int, latents that the processor uses; `None` for all, or in training for
-                `train_latents`.
+                `num_train_latents`.
             training: bool, whether dropouts act.
 
         Returns:
@@ -166,9 +166,18 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
 
         Args:
             encoded: dict as `encode` returns it.
-            streams: with `groups_by_call`, names of the streams that were encoded; `None` for all.
+            streams: names of the streams that were encoded, needed with `groups_by_call`: the groups say not
+                whose they are. Otherwise all streams are decoded.
             training: bool, whether dropouts act.
+
+        Raises:
+            ValueError: for unknown names, or none where they are needed.
         """
+        if self.groups_by_call and streams is None:
+            raise ValueError(
+                f"`streams` must name which of {list(self.streams)} were encoded, as `groups_by_call` deals "
+                "the groups out among them. Received: streams=None"
+            )
         check_names("streams", streams or (), self.streams)
         levels = [encoded[f"level_{index}"] for index in range(len(self.levels))]
         names = self.streams if streams is None else streams
@@ -198,7 +207,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
             "regrouping": self.regrouping,
             "groups_by_call": self.groups_by_call,
             "read_padding": self.read_padding,
-            "train_latents": self.train_latents,
+            "num_train_latents": self.num_train_latents,
             "dropout_rate": self.dropout_rate,
             "stochastic_depth_rate": self.stochastic_depth_rate,
             "remat": self.remat,
@@ -227,7 +236,7 @@ def _check_names(streams, labels):
         )
 
 
-def _check_levels(levels, decoder_levels):
+def _check_levels(levels, decoder_levels, num_train_latents):
     for row in [*levels, *decoder_levels]:
         if set(row) != set(COLUMNS):
             raise ValueError(f"A level must have the sizes {list(COLUMNS)}. Received: {row}")
@@ -243,4 +252,9 @@ def _check_levels(levels, decoder_levels):
         raise ValueError(
             "`decoder_levels` must mirror the groups and latents of the levels before the processor, "
             f"{there[::-1]}. Received: {back}"
+        )
+    if back and num_train_latents is not None and num_train_latents % back[0][0]:
+        raise ValueError(
+            f"`num_train_latents` must divide into the {back[0][0]} groups of the first decoder level. "
+            f"Received: num_train_latents={num_train_latents}"
         )

@@ -10,13 +10,13 @@ from zorro_keras.layers.initializers import attention_kernel, table_stddev
 from zorro_keras.streams import Tokens
 
 
-def level_blocks(levels, decoder_levels, train_latents, seed, options):
+def level_blocks(levels, decoder_levels, num_train_latents, seed, options):
     """Returns the blocks of all levels as `HiPParts` names them.
 
     Args:
         levels: list of dicts of sizes, the last of the processor.
         decoder_levels: list of dicts of sizes.
-        train_latents: int or `None`, of the processor.
+        num_train_latents: int or `None`, of the processor.
         seed: int, of the first block.
         options: dict of arguments that all blocks have.
     """
@@ -25,7 +25,7 @@ def level_blocks(levels, decoder_levels, train_latents, seed, options):
         is_processor = index == len(levels) - 1
         block = HierarchicalBlock(
             **row,
-            train_latents=train_latents if is_processor else None,
+            num_train_latents=num_train_latents if is_processor else None,
             seed=seed,
             name=f"level_{index}",
             **options,

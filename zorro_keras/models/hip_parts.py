@@ -28,7 +28,8 @@ class HiPParts:
         unembeddings: dict of stream and label to layer.
         regrouping: str, see `regroup`.
         groups_by_call: bool, whether groups are dealt out among the streams of a call alone.
-        read_padding: bool, whether the padding of the groups is read as if it were elements.
+        read_padding: bool, whether the padding of the groups is read as if it were elements, but for streams
+            that an example lacks.
     """
 
     embeddings: dict
@@ -122,16 +123,14 @@ class HiPParts:
         """Returns the elements `(B, G, N, E)` of the first level, and what of them may be read or `None`."""
         like = next(iter(given.arrays.values()))
         layout = self.layout(self.grouped(given.arrays))
-        elements, keep = {}, {}
+        elements = {}
         for name in layout.lengths:
             positions = self.positions[name](like)
             if name in given.arrays:
                 elements[name] = self._embedded(name, given, positions)
-                keep[name] = given.keep(name)
             else:
                 elements[name] = ops.zeros_like(positions)
-                keep[name] = ops.zeros((ops.shape(like)[0], 1), dtype="bool")
-        return join_groups(elements, layout), self._mask(keep, layout, like)
+        return join_groups(elements, layout), self._mask(given, layout, like)
 
     def _shown(self, elements, mask, visible):
         """Returns elements and mask of the visible places alone, `(B, G, R, E)` and `(B, G, R)`."""
@@ -140,8 +139,9 @@ class HiPParts:
             mask = keep_places(ops.cast(mask, "int32"), visible)[..., 0] == 1
         return keep_places(elements, visible), mask
 
-    def _mask(self, keep, layout, like):
+    def _mask(self, given, layout, like):
         """Returns bool `(B, G, N)` or `(1, G, N)`, True where there is something to read, or `None`."""
+        keep = {name: given.keep(name) if name in given.arrays else _nobody(like) for name in layout.lengths}
         if all(kept is None for kept in keep.values()):
             is_full = self.read_padding or layout.mask.all()
             return None if is_full else ops.convert_to_tensor(layout.mask[None])
@@ -149,7 +149,15 @@ class HiPParts:
             name: ops.cast(spread(keep[name], like, length), "int32")[..., None]
             for name, length in layout.lengths.items()
         }
-        return ops.cast(join_groups(kept, layout, fill=int(self.read_padding))[..., 0], "bool")
+        mask = ops.cast(join_groups(kept, layout, fill=int(self.read_padding))[..., 0], "bool")
+        if not self.read_padding:
+            return mask
+        # The padding of a stream that an example lacks is no more to be read than its elements.
+        rows = []
+        for name, count in layout.groups.items():
+            has = given.presence.get(name) if name in given.arrays else _nobody(like)
+            rows.append(spread(None if has is None else ops.reshape(has, (-1, 1)), like, count))  # B g
+        return ops.logical_and(mask, ops.concatenate(rows, axis=1)[..., None])
 
     def _with_labels(self, elements, given):
         """Returns the elements `(B, 1, N, C)` of the processor with the given labels, and their mask."""
@@ -168,6 +176,11 @@ class HiPParts:
 
     def _embedded(self, name, given, positions):
         return self.embeddings[name](given.arrays[name], keep=given.keep(name)) + positions
+
+
+def _nobody(like):
+    """Returns a mask `(B, 1)` that is False for every example."""
+    return ops.zeros((ops.shape(like)[0], 1), dtype="bool")
 
 
 def _folded(x):

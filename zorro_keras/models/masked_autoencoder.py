@@ -15,12 +15,14 @@ class MaskedAutoencoder(keras.Model):
     """Trains a HiP to tell the elements that it was not shown: its learned positions need that to be of use.
 
     Each example has one random pattern of places, the same in all its groups. So every group keeps equally
-    many elements, and the others are dropped: they cost nothing, and all shapes are known. The model has its
-    loss in it, `compile(optimizer)` is enough; the backbone goes on without it.
+    many places, of which some may be padding, and all shapes are known. The levels read what is shown alone;
+    embedding, decoder and head still work on every element. The model has its loss in it,
+    `compile(optimizer)` is enough; the backbone goes on without it.
 
     Args:
         backbone: `HiPBackbone` with decoder levels, of streams of floats, without labels.
-        mask_rate: float in (0, 1), share of the places of a group that are dropped.
+        mask_rate: float in (0, 1), share of the places of a group that are dropped, rounded; at least one is
+            dropped, and one kept.
         seed: int, seed of the patterns.
 
     Call arguments:
@@ -32,7 +34,8 @@ class MaskedAutoencoder(keras.Model):
         the streams.
 
     Raises:
-        ValueError: for a rate outside of (0, 1), or a backbone that cannot reconstruct its streams.
+        ValueError: for a rate outside of (0, 1), a backbone that cannot reconstruct its streams, or groups of
+            one element, of which none can be told from another.
 
     Reference:
         HiP, arXiv 2202.10890: 85 % of the positions, one pattern for all groups. The paper's loss is not
@@ -50,6 +53,7 @@ class MaskedAutoencoder(keras.Model):
                 f"decoder_levels={backbone.decoder_levels}, streams={backbone.streams}, "
                 f"labels={backbone.labels}"
             )
+        num_visible(backbone.parts.layout(backbone.streams).group_length, mask_rate)  # refuses single ones
         self.backbone = backbone
         self.mask_rate = mask_rate
         self.seed = seed
@@ -63,7 +67,7 @@ class MaskedAutoencoder(keras.Model):
         streams = parts.grouped(given.arrays)
         layout = parts.layout(streams)
         batch = ops.shape(next(iter(given.arrays.values())))[0]
-        count = max(1, round(layout.group_length * (1 - self.mask_rate)))
+        count = num_visible(layout.group_length, self.mask_rate)
         visible = draw_places(batch, layout.group_length, count, self.generator)  # B R
         levels = parts.encode(given, visible=visible, training=training)
         outputs = parts.decode(levels, streams, training)
@@ -103,9 +107,27 @@ class MaskedAutoencoder(keras.Model):
         return cls(**{**config, "backbone": backbone})
 
 
+def num_visible(group_length, mask_rate):
+    """Returns how many places of a group are shown: at least one, and at least one is not.
+
+    Raises:
+        ValueError: for a group of one place.
+    """
+    if group_length < 2:
+        raise ValueError(
+            "`mask_rate` must leave elements to read and elements to tell, which takes groups of two at "
+            f"least. Received: mask_rate={mask_rate} with groups of length {group_length}"
+        )
+    return min(max(1, round(group_length * (1 - mask_rate))), group_length - 1)
+
+
 def hidden_elements(visible, layout):
     """Returns by stream bool `(B, M)`, True for what stands in none of the visible places `(B, R)`."""
-    shown = ops.sum(ops.one_hot(visible, layout.group_length, dtype="int32"), axis=1)  # B N
-    shape = (ops.shape(visible)[0], layout.num_groups, layout.group_length)
-    groups = ops.broadcast_to(shown[:, None], shape)[..., None]  # B G N 1
-    return {name: array[..., 0] == 0 for name, array in split_groups(groups, layout).items()}
+    batch, length = ops.shape(visible)[0], layout.group_length
+    # No one-hot `(B, R, N)`: of groups of 33,000 places it would be 0.7 GB an example.
+    places = length * ops.arange(batch, dtype="int32")[:, None] + ops.cast(visible, "int32")
+    places = ops.reshape(places, (-1, 1))  # B*R 1
+    hidden = ops.scatter_update(ops.ones((batch * length,), "int32"), places, ops.zeros_like(places[:, 0]))
+    shape = (batch, layout.num_groups, length)
+    groups = ops.broadcast_to(ops.reshape(hidden, (-1, 1, length)), shape)[..., None]  # B G N 1
+    return {name: array[..., 0] == 1 for name, array in split_groups(groups, layout).items()}

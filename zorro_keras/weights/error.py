@@ -1,11 +1,29 @@
 """The one error of weight files, and how its messages show what a file holds."""
 
+from typing import NamedTuple
+
 _SHORT = 80
 _LISTED = 12
 
 
+class SizeMismatch(NamedTuple):
+    """A size that a model does not share with its weights: its name, that of the weights, the model's."""
+
+    name: str
+    theirs: int
+    ours: int
+
+
 class WeightsError(ValueError):
-    """A weight file cannot be read, trusted, or made into a model; the message names what is wrong."""
+    """A weight file cannot be read, trusted, or made into a model; the message names what is wrong.
+
+    Attributes:
+        size: `SizeMismatch`, where the weights are sound, but of a model of another size; else `None`.
+    """
+
+    def __init__(self, message="", size=None):
+        super().__init__(message)
+        self.size = size
 
 
 def shown(value):

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+NO_BIAS = "(no bias)"  # the source of zeros, where the source has no bias
+
 
 class Use(NamedTuple):
-    """One tensor's way into a model: its name, our weight, our shape, and what was done to the array."""
+    """One tensor's way into a model: its name or `NO_BIAS`, our weight and shape, and what was done to it."""
 
     source: str
     weight: str
@@ -38,7 +40,7 @@ class Report:
     def summary(self) -> str:
         """Returns the counts in a sentence, and the settings in another."""
         settings = ", ".join(f"{name} {value} ({source})" for name, (value, source) in self.described())
-        num_used = len({use.source for use in self.used})
+        num_used = len({use.source for use in self.used} - {NO_BIAS})
         kept = f"{len(self.kept)} weights of the model stay as they were.\n" if self.kept else ""
         return (
             f"{self.model} from {self.origin}, numbers of {self.semantics}: {num_used} tensors used, "

@@ -4,10 +4,10 @@ import numpy as np
 
 from zorro_keras import streams
 from zorro_keras.models import ZorroViTBackbone
-from zorro_keras.weights.error import WeightsError
+from zorro_keras.weights.error import SizeMismatch, WeightsError
 from zorro_keras.weights.forms import transform
 from zorro_keras.weights.load import variable_at, weights_without
-from zorro_keras.weights.report import Report, Use
+from zorro_keras.weights.report import NO_BIAS, Report, Use
 from zorro_keras.weights.settings import Setting
 from zorro_keras.weights.vit_patches import patch_kernel, patch_positions
 from zorro_keras.weights.vit_source import read_vit, without_class_token
@@ -79,7 +79,8 @@ def _checked_settings(backbone, vit, axes):
     for name, size in sizes.items():
         if (ours := getattr(backbone, name)) != size:
             raise WeightsError(
-                f"`{name}` of the model must be {size}, as that of the ViT. Received: {name}={ours}"
+                f"`{name}` of the model must be {size}, as that of the ViT. Received: {name}={ours}",
+                size=SizeMismatch(name, size, ours),
             )
     return {**vit.settings, "num_heads": heads}
 
@@ -89,7 +90,7 @@ def _given(layer, vit, row, arrays, note=""):
     variable = variable_at(layer, row.ours)
     shape = tuple(variable.shape)
     if row not in arrays:
-        return variable, np.zeros(shape), Use("(no bias)", variable.path, shape, "zeros")
+        return variable, np.zeros(shape), Use(NO_BIAS, variable.path, shape, "zeros")
     return variable, arrays[row], Use(vit.name(row), variable.path, shape, transform(row, vit) + note)
 
 

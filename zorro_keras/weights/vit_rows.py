@@ -31,6 +31,7 @@ CLASS_TOKEN = {"hugging_face": "embeddings.cls_token", "keras_hub": "embeddings.
 # Hugging Face's tensors that have no counterpart here, by the beginning of their names without prefix.
 UNUSED = {
     CLASS_TOKEN["hugging_face"]: "the class token: learned streams and the read-out stand for it",
+    "embeddings.mask_token": "the mask token: it stood for hidden patches in pretraining",
     "pooler.": "the pooler: the read-out stands for it",
     "classifier.": "the head of another task",
 }

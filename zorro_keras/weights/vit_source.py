@@ -76,6 +76,12 @@ def read_vit(source):
             f"repository on disk or its file. Received: {type(source).__name__}"
         )
     path = Path(source)
+    if not path.exists():
+        raise WeightsError(
+            "`source` must lie on disk: the folder of a preset, or a Hugging Face repository or its file. "
+            "For the name of a preset pass `keras_hub.models.ViTBackbone.from_preset(name)`, or the folder "
+            f"that its `save_to_preset` writes. Received: {source}"
+        )
     if (path / "metadata.json").is_file() and (path / "config.json").is_file():
         return _of_keras_hub(_preset(path))
     return _of_hugging_face(path)

@@ -95,6 +95,18 @@ def test_a_run_starts_from_a_vision_transformer(tmp_path):
     np.testing.assert_allclose(array(ours), kernel.sum(axis=2).reshape(256, 14), atol=1e-5)
 
 
+def test_a_vision_transformer_of_another_size_is_refused_by_its_setting(tmp_path):
+    vit = keras_hub.models.ViTBackbone(
+        image_shape=(32, 32, 3), patch_size=(16, 16), num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=22
+    )
+    vit.save_to_preset(str(tmp_path))
+    config = changed(f"model.pretrained={tmp_path}")
+    message = "its `hidden_dim` is 16, not 14, set by `model.hidden_dim`"
+    with pytest.raises(CheckpointError, match=message) as caught:
+        start_weights(build_model(config, NAMES), config)
+    assert caught.value.reason == "wrong_model"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
