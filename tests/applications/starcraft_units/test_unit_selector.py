@@ -204,7 +204,7 @@ def test_the_commands_use_a_run(battles, config, tmp_path, capsys, monkeypatch):
     _spoil_the_weights(monkeypatch)
     with pytest.raises(TrainingError, match="not finite") as error:
         evaluate(run, battles)
-    assert error.value.advice.startswith("Check that the training ended well")
+    assert error.value.advice == "Check that the training ended well, and that what was read is sound."
     with pytest.raises(ConfigError, match="made no data"):
         from zorro_keras.applications.training.task import default_data
 
