@@ -22,7 +22,6 @@ class FusionBlock(keras.layers.Layer):
         num_heads: int, heads of the attention; must divide the channels of the tokens.
         mlp_dim: int, channels inside the MLP.
         epsilon: float, added to the variance in the norms.
-        dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch for a whole example.
         remat: bool, whether training recomputes the branches in the backward pass.
         seed: int, seed of the dropouts; they take four from there on.
@@ -49,7 +48,6 @@ class FusionBlock(keras.layers.Layer):
         num_heads,
         mlp_dim,
         epsilon=1e-5,
-        dropout_rate=0.0,
         stochastic_depth_rate=0.0,
         remat=False,
         seed=0,
@@ -60,7 +58,6 @@ class FusionBlock(keras.layers.Layer):
         self.num_heads = num_heads
         self.mlp_dim = mlp_dim
         self.epsilon = epsilon
-        self.dropout_rate = dropout_rate
         self.stochastic_depth_rate = stochastic_depth_rate
         self.remat = remat
         self.seed = seed
@@ -83,7 +80,7 @@ class FusionBlock(keras.layers.Layer):
         )
         self.mlp_norm = self._norm("mlp_norm", tokens_shape)
         self.mlp = MLP(self.mlp_dim, kernel_initializer=kernel, dtype=policy, name="mlp")
-        rates, rank = (self.dropout_rate, self.stochastic_depth_rate), len(tokens_shape)
+        rates, rank = (0.0, self.stochastic_depth_rate), len(tokens_shape)
         self.dropouts = [branch_dropouts(branch, rank, *rates, self.seed, policy) for branch in range(2)]
         self.attention.build(tokens_shape)
         self.mlp.build(tokens_shape)
@@ -123,7 +120,6 @@ class FusionBlock(keras.layers.Layer):
             "num_heads": self.num_heads,
             "mlp_dim": self.mlp_dim,
             "epsilon": self.epsilon,
-            "dropout_rate": self.dropout_rate,
             "stochastic_depth_rate": self.stochastic_depth_rate,
             "remat": self.remat,
             "seed": self.seed,

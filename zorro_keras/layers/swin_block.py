@@ -21,7 +21,6 @@ class SwinBlock(keras.layers.Layer):
         read_padding: bool, see `WindowAttention`.
         slice_index: bool, see `WindowAttention`.
         epsilon: float, added to the variance in both norms.
-        dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch for a whole example.
         remat: bool, whether training recomputes the branches in the backward pass instead of keeping their
             intermediate results.
@@ -46,7 +45,6 @@ class SwinBlock(keras.layers.Layer):
         read_padding=False,
         slice_index=False,
         epsilon=1e-5,
-        dropout_rate=0.0,
         stochastic_depth_rate=0.0,
         remat=False,
         seed=0,
@@ -60,7 +58,6 @@ class SwinBlock(keras.layers.Layer):
         self.read_padding = read_padding
         self.slice_index = slice_index
         self.epsilon = epsilon
-        self.dropout_rate = dropout_rate
         self.stochastic_depth_rate = stochastic_depth_rate
         self.remat = remat
         self.seed = seed
@@ -82,7 +79,7 @@ class SwinBlock(keras.layers.Layer):
         )
         self.mlp_norm = keras.layers.LayerNormalization(epsilon=self.epsilon, dtype=policy, name="mlp_norm")
         self.mlp = MLP(self.mlp_dim, kernel_initializer=kernel, dtype=policy, name="mlp")
-        rates, rank = (self.dropout_rate, self.stochastic_depth_rate), len(x_shape)
+        rates, rank = (0.0, self.stochastic_depth_rate), len(x_shape)
         self.dropouts = [branch_dropouts(branch, rank, *rates, self.seed, policy) for branch in range(2)]
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
             layer.build(x_shape)
@@ -112,7 +109,6 @@ class SwinBlock(keras.layers.Layer):
             "read_padding": self.read_padding,
             "slice_index": self.slice_index,
             "epsilon": self.epsilon,
-            "dropout_rate": self.dropout_rate,
             "stochastic_depth_rate": self.stochastic_depth_rate,
             "remat": self.remat,
             "seed": self.seed,

@@ -5,9 +5,11 @@ import keras_hub
 
 from zorro_keras.layers.groups import REGROUPINGS
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.described_streams import streams_of
 from zorro_keras.models.hip_layers import level_blocks, outer_layers
 from zorro_keras.models.hip_parts import HiPParts
 from zorro_keras.models.hip_variants import COLUMNS, VARIANTS
+from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.stream_inputs import StreamInputs
 from zorro_keras.models.unknown_names import check_names
 from zorro_keras.streams import RESERVED_NAMES
@@ -138,9 +140,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
     @classmethod
     def from_variant(cls, variant, streams, **overrides):
         """Builds a published size: "mini", "16", "256" or "16x3"; keyword arguments override it."""
-        if variant not in VARIANTS:
-            raise ValueError(f"`variant` must be one of {list(VARIANTS)}. Received: variant={variant!r}")
-        return cls(streams, **{**VARIANTS[variant], **overrides})
+        return cls(streams, **{**sizes_of(variant, VARIANTS), **overrides})
 
     def answer(self, inputs, training=None):
         """Returns the outputs for the streams and labels that are given: what a call runs."""
@@ -216,13 +216,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_config(cls, config):
-        described = {
-            kind: {
-                name: keras.saving.deserialize_keras_object(stream) if isinstance(stream, dict) else stream
-                for name, stream in (config[kind] or {}).items()
-            }
-            for kind in ("streams", "labels")
-        }
+        described = {kind: streams_of(config[kind] or {}) for kind in ("streams", "labels")}
         return super().from_config({**config, **described})
 
 

@@ -5,6 +5,8 @@ import keras_hub
 from keras import ops
 
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.described_streams import streams_config, streams_of
+from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.stream_inputs import StreamInputs
 from zorro_keras.models.swin_trunk import SwinTrunk, check_stages
 
@@ -131,9 +133,7 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
     @classmethod
     def from_variant(cls, variant, streams, **overrides):
         """Builds a published size: "tiny", "small", "base" or "large"; keyword arguments override it."""
-        if variant not in VARIANTS:
-            raise ValueError(f"`variant` must be one of {list(VARIANTS)}. Received: variant={variant!r}")
-        return cls(streams, **{**VARIANTS[variant], **overrides})
+        return cls(streams, **{**sizes_of(variant, VARIANTS), **overrides})
 
     def answer(self, inputs, training=None):
         """Returns the outputs for the stream: what a call runs."""
@@ -154,7 +154,7 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
     def get_config(self):
         return {
             **super().get_config(),
-            "streams": {n: keras.saving.serialize_keras_object(s) for n, s in self.streams.items()},
+            "streams": streams_config(self.streams),
             "num_layers": list(self.num_layers),
             "num_heads": list(self.num_heads),
             "hidden_dim": self.hidden_dim,
@@ -169,10 +169,7 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_config(cls, config):
-        streams = {
-            name: keras.saving.deserialize_keras_object(stream) if isinstance(stream, dict) else stream
-            for name, stream in config["streams"].items()
-        }
+        streams = streams_of(config["streams"])
         return super().from_config({**config, "streams": streams})
 
 

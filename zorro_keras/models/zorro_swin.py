@@ -5,6 +5,8 @@ import keras_hub
 
 from zorro_keras.layers import Readout
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.described_streams import streams_config, streams_of
+from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.routed_readout import RoutedReadout, check_routed
 from zorro_keras.models.routed_swin import FusionTrunk, RoutedSwin, check_apart
 from zorro_keras.models.stream_inputs import StreamInputs
@@ -159,9 +161,7 @@ class ZorroSwinBackbone(AnyStreams, keras_hub.models.Backbone):
         Published trunks cut pictures into patches of 4 x 4, clips into 2 x 4 x 4. Video Swin was trained with
         a `stochastic_depth_rate` of 0.1, the base size with 0.3.
         """
-        if variant not in VARIANTS:
-            raise ValueError(f"`variant` must be one of {list(VARIANTS)}. Received: variant={variant!r}")
-        return cls(streams, **{**VARIANTS[variant], **overrides})
+        return cls(streams, **{**sizes_of(variant, VARIANTS), **overrides})
 
     def answer(self, inputs, training=None):
         """Returns the outputs for the streams that `inputs` holds: what a call runs."""
@@ -180,7 +180,7 @@ class ZorroSwinBackbone(AnyStreams, keras_hub.models.Backbone):
     def get_config(self):
         return {
             **super().get_config(),
-            "streams": {n: keras.saving.serialize_keras_object(s) for n, s in self.streams.items()},
+            "streams": streams_config(self.streams),
             "num_layers": list(self.num_layers),
             "num_heads": list(self.num_heads),
             "hidden_dim": self.hidden_dim,
@@ -196,10 +196,7 @@ class ZorroSwinBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_config(cls, config):
-        streams = {
-            name: keras.saving.deserialize_keras_object(stream) if isinstance(stream, dict) else stream
-            for name, stream in config["streams"].items()
-        }
+        streams = streams_of(config["streams"])
         return super().from_config(
             {**config, "streams": streams, "routing": Routing.from_config(config["routing"])}
         )

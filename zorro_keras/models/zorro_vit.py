@@ -6,6 +6,8 @@ from keras import ops, tree
 
 from zorro_keras.layers import Readout, TransformerBlock
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.described_streams import streams_config, streams_of
+from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.routed_readout import check_routed
 from zorro_keras.models.routed_transformer import RoutedTransformer
 from zorro_keras.models.stream_inputs import StreamInputs
@@ -145,9 +147,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
     @classmethod
     def from_variant(cls, variant, streams, **overrides):
         """Builds a published size: "tiny", "small", "base" or "large"; keyword arguments override it."""
-        if variant not in VARIANTS:
-            raise ValueError(f"`variant` must be one of {list(VARIANTS)}. Received: variant={variant!r}")
-        return cls(streams, **{**VARIANTS[variant], **overrides})
+        return cls(streams, **{**sizes_of(variant, VARIANTS), **overrides})
 
     def answer(self, inputs, training=None):
         """Returns the outputs for the streams that `inputs` holds: what a call runs."""
@@ -211,7 +211,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
     def get_config(self):
         return {
             **super().get_config(),
-            "streams": {n: keras.saving.serialize_keras_object(s) for n, s in self.streams.items()},
+            "streams": streams_config(self.streams),
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
             "hidden_dim": self.hidden_dim,
@@ -228,10 +228,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_config(cls, config):
-        streams = {
-            name: keras.saving.deserialize_keras_object(stream) if isinstance(stream, dict) else stream
-            for name, stream in config["streams"].items()
-        }
+        streams = streams_of(config["streams"])
         return super().from_config(
             {**config, "streams": streams, "routing": Routing.from_config(config["routing"])}
         )

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-ORIGINS = ("official", "hugging_face", "keras_cv")
-
 
 class SwinRow(NamedTuple):
     """One weight: its four names, its form, and which third it is of a tensor that holds q, k and v."""
