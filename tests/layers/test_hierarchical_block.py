@@ -11,19 +11,26 @@ from zorro_keras.layers.activations import squared_relu
 random = np.random.default_rng(0)
 ELEMENTS = random.normal(size=(2, 3, 7, 5)).astype("float32")  # B G N C
 SKIP = random.normal(size=(2, 3, 4, 11)).astype("float32")  # B G K E
-SIZES = {"num_groups": 3, "num_latents": 4, "hidden_dim": 6, "num_layers": 2, "num_heads": 2}
+SIZES = {"num_groups": {"all": 3}, "num_latents": 4, "hidden_dim": 6, "num_layers": 2, "num_heads": 2}
 
 
 def block(**overrides):
     return layers.HierarchicalBlock(**{**SIZES, **overrides})
 
 
+def run(level, elements, skip=None, attention_mask=None, **options):
+    """Returns the latents of the one set of a level."""
+    mask = None if attention_mask is None else {"all": attention_mask}
+    skip = None if skip is None else {"all": skip}
+    return array(level({"all": elements}, skip, mask, **options)["all"])
+
+
 def test_a_block_computes_the_published_formulas():
     level = block()
-    level.build(ELEMENTS.shape, SKIP.shape)
+    level.build({"all": ELEMENTS.shape}, {"all": SKIP.shape})
     disturbed = [array(w) + 0.1 * random.normal(size=w.shape) for w in level.weights]
     level.set_weights(disturbed)  # so that biases, norms and tables all count
-    result = array(level(ELEMENTS, SKIP))
+    result = run(level, ELEMENTS, SKIP)
     for example in range(2):
         for group in range(3):
             expected = by_hand(level, ELEMENTS[example, group], SKIP[example, group], group)
@@ -33,7 +40,7 @@ def test_a_block_computes_the_published_formulas():
 def by_hand(level, elements, skip, group):
     """Returns the latents `(K, D)` of one group: HiP's formulas, in numpy, without any batch."""
     rows = slice(group * level.num_latents, (group + 1) * level.num_latents)
-    latents = array(level.latents.array)[rows] + dense(level.skip_dense, skip)
+    latents = array(level.latents["all"].array)[rows] + dense(level.skip_dense, skip)
     cross = level.cross_attention
     query, context = norm(cross.query_norm, latents), norm(cross.context_norm, elements)
     latents = latents + attention(cross.attention, query, context)
@@ -72,9 +79,25 @@ def attention(layer, query, context):
 def test_what_stands_in_one_group_never_reaches_another():
     level, changed = block(), ELEMENTS.copy()
     changed[:, 1] = np.nan
-    before, after = array(level(ELEMENTS)), array(level(changed))
+    before, after = run(level, ELEMENTS), run(level, changed)
     np.testing.assert_array_equal(after[:, [0, 2]], before[:, [0, 2]])
     assert np.isnan(after[:, 1]).all()
+
+
+def test_sets_share_all_weights_but_their_latents_and_never_read_one_another():
+    level = block(num_groups={"a": 3, "b": 2, "c": 1})
+    elements = {"b": random.normal(size=(2, 2, 3, 5)).astype("float32"), "a": ELEMENTS}  # c is left out
+    both = {name: array(x) for name, x in level(elements).items()}
+    assert list(both) == ["a", "b"] and both["b"].shape == (2, 2, 4, 6)
+    for name, x in elements.items():
+        alone = block(num_groups={name: x.shape[1]})
+        alone.build({name: x.shape})
+        alone.set_weights(
+            [array(w) for w in level.weights if "_latents" not in w.path or f"{name}_l" in w.path]
+        )
+        np.testing.assert_allclose(both[name], array(alone({name: x})[name]), atol=1e-5)
+    poisoned = level({**elements, "b": np.full_like(elements["b"], np.nan)})
+    np.testing.assert_array_equal(array(poisoned["a"]), both["a"])
 
 
 def test_masked_elements_are_not_read_and_others_are():
@@ -83,20 +106,20 @@ def test_masked_elements_are_not_read_and_others_are():
     mask[0, 1, 4:] = False
     changed[0, 1, 4:] = 9.0
     np.testing.assert_array_equal(
-        array(level(changed, attention_mask=mask)), array(level(ELEMENTS, attention_mask=mask))
+        run(level, changed, attention_mask=mask), run(level, ELEMENTS, attention_mask=mask)
     )
-    assert (array(level(changed)) != array(level(ELEMENTS))).any()
+    assert (run(level, changed) != run(level, ELEMENTS)).any()
 
 
 def test_a_call_may_use_fewer_latents_and_training_draws_others_for_each_group_of_each_example():
     level = block(num_train_latents=2, num_layers=1)
-    assert array(level(ELEMENTS)).shape == (2, 3, 4, 6)
-    assert array(level(ELEMENTS, num_latents=3)).shape == (2, 3, 3, 6)
+    assert run(level, ELEMENTS).shape == (2, 3, 4, 6)
+    assert run(level, ELEMENTS, num_latents=3).shape == (2, 3, 3, 6)
     level.cross_attention.set_weights([0 * w for w in level.cross_attention.get_weights()])
     level.blocks[0].set_weights([0 * w for w in level.blocks[0].get_weights()])  # latents pass unchanged
-    table = array(level(ELEMENTS))[0]  # G K D
-    np.testing.assert_array_equal(array(level(ELEMENTS, num_latents=3))[1], table[:, :3])
-    drawn = np.stack([array(level(ELEMENTS, training=True)) for _ in range(5)])  # calls B G k D
+    table = run(level, ELEMENTS)[0]  # G K D
+    np.testing.assert_array_equal(run(level, ELEMENTS, num_latents=3)[1], table[:, :3])
+    drawn = np.stack([run(level, ELEMENTS, training=True) for _ in range(5)])  # calls B G k D
     chosen = (drawn[..., None, :] == table[:, None]).all(-1)  # calls B G k K
     assert (chosen.sum(-1) == 1).all() and (chosen.sum(-2) <= 1).all()
     sets = chosen.any(-2)  # calls B G K
@@ -105,9 +128,9 @@ def test_a_call_may_use_fewer_latents_and_training_draws_others_for_each_group_o
 
 
 def test_tables_start_with_the_published_spread():
-    level = block(num_groups=8, num_latents=64, hidden_dim=64)
-    level.build((None, 8, 3, 5))
-    rows = array(level.latents.array)
+    level = block(num_groups={"all": 8}, num_latents=64, hidden_dim=64)
+    level.build({"all": (None, 8, 3, 5)})
+    rows = array(level.latents["all"].array)
     assert rows.std() == pytest.approx(512**-0.5, rel=0.02)
 
 
@@ -118,12 +141,14 @@ def test_tables_start_with_the_published_spread():
         ({"num_train_latents": 5}, {}, "`num_train_latents` .* at most 4. Received: num_train_latents=5"),
         ({}, {"num_latents": 5}, "`num_latents` .* at most 4. Received: num_latents=5"),
         ({}, {"num_latents": 3, "skip": SKIP}, "With a `skip`, all 4 .* Received: num_latents=3"),
-        ({"num_groups": 5}, {}, r"Expected 5 groups. Received: shape=\(2, 3, 7, 5\)"),
+        ({"num_groups": {"all": 5}}, {}, r"Expected 5 groups of `all`. Received: shape=\(2, 3, 7, 5\)"),
+        ({"num_groups": {"all": 0}}, {}, "`num_groups` must be positive. Received: num_groups=0"),
+        ({"num_groups": {"one": 3}}, {}, r"some of the sets \['one'\]. Received: \['all'\]"),
     ],
 )
 def test_wrong_sizes_are_named(sizes, call, message):
     with pytest.raises(ValueError, match=message):
-        block(**sizes)(ELEMENTS, **call)
+        run(block(**sizes), ELEMENTS, **call)
 
 
 def test_the_activation_squares_what_is_positive():

@@ -59,7 +59,7 @@ CASES = {
     "HierarchicalBlock": (
         layers.HierarchicalBlock,
         {
-            "num_groups": 2,
+            "num_groups": {"a": 2},
             "num_latents": 3,
             "hidden_dim": 10,
             "num_layers": 1,
@@ -68,7 +68,7 @@ CASES = {
             "stochastic_depth_rate": 0.1,
             "remat": True,
         },
-        FRAMES[..., 0, :],
+        {"a": FRAMES[..., 0, :]},
     ),
     "InputAdapter": (
         layers.InputAdapter,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.backend import array, compiled, gradients
 from zorro_keras import streams as zs
-from zorro_keras.models import ZorroSwinBackbone, ZorroViTBackbone
+from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 
 STREAMS = {
     "audio": zs.Spectrogram(frames=6, bins=15, patch=(2, 3)),  # 3 x 5 tokens
@@ -28,6 +28,22 @@ BACKBONES = {
             "windows": {"audio": (2, 2), "video": (2, 2, 2)},  # some are shifted, some filled up
             "mlp_ratio": 2,
             "num_fusion_tokens": 3,
+        },
+    ),
+    "hip": (
+        ZorroHiPBackbone,
+        {
+            "levels": [
+                {  # the video's groups have padding, and fusion's divide both streams among themselves
+                    "num_groups": {"audio": 1, "video": 3, "fusion": 2},
+                    **{"num_layers": 1, "num_latents": 2, "hidden_dim": 6, "num_heads": 1},
+                },
+                {
+                    "num_groups": {"audio": 1, "video": 2, "fusion": 1},
+                    **{"num_layers": 1, "num_latents": 3, "hidden_dim": 10, "num_heads": 2},
+                },
+            ],
+            "embed_dim": 5,
         },
     ),
 }
@@ -248,7 +264,11 @@ def test_a_model_built_on_the_graphs_tensors_is_saved_and_loaded(kind, tmp_path)
 def test_a_third_stream_keeps_to_itself_like_the_others(kind):
     depth = zs.Image(height_px=6, width_px=4, channels=2, patch=(2, 2))
     streams = {**STREAMS, "depth": depth}
-    overrides = {"windows": {}} if kind == "swin" else {}
+    levels = [
+        {**level, "num_groups": {**level["num_groups"], "depth": 2}}
+        for level in BACKBONES["hip"][1]["levels"]
+    ]
+    overrides = {"vit": {}, "swin": {"windows": {}}, "hip": {"levels": levels}}[kind]
     three = build(kind, streams, **overrides)
     inputs, other = clips(streams=streams), clips(seed=1, streams=streams)
     before, after = run(three, inputs), run(three, {**inputs, "depth": other["depth"]})

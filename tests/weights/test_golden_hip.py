@@ -69,7 +69,7 @@ def modules(backbone):
         found[f"position_encoder/pos_emb_mae_{name}"] = parts.positions[name]
     for index, level in enumerate([*parts.encoder, parts.processor, *parts.decoder]):
         place = f"block_{index}/~"
-        found[f"{place}/hi_p_cross_attention/query_inputs"] = level.latents
+        found[f"{place}/hi_p_cross_attention/query_inputs"] = level.latents["all"]
         if level.skip_dense is not None:
             found[f"{place}/hi_p_cross_attention/pre_attention_residual_linear"] = level.skip_dense
         found |= cross_modules(f"{place}/hi_p_cross_attention", level.cross_attention)

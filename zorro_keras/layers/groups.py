@@ -16,11 +16,15 @@ def join_groups(arrays, layout, fill=0):
     """
     groups = []
     for name, count in layout.groups.items():
-        x = arrays[name]
-        if missing := layout.padding[name]:
-            x = ops.pad(x, ((0, 0), (0, missing), (0, 0)), constant_values=fill)
-        groups.append(ops.reshape(x, (-1, count, layout.group_length, x.shape[-1])))  # B g N C
+        groups.append(cut_groups(arrays[name], count, layout.group_length, fill))  # B g N C
     return ops.concatenate(groups, axis=1) if len(groups) > 1 else groups[0]
+
+
+def cut_groups(x, num_groups, length, fill=0):
+    """Returns the groups `(B, G, N, C)` of elements `(B, M, C)`: contiguous chunks, filled up at the end."""
+    if missing := num_groups * length - x.shape[1]:
+        x = ops.pad(x, ((0, 0), (0, missing), (0, 0)), constant_values=fill)
+    return ops.reshape(x, (-1, num_groups, length, x.shape[-1]))
 
 
 def split_groups(x, layout):

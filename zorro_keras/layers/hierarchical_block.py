@@ -17,11 +17,11 @@ MLP_WIDENING = 4  # of the self-attention; the MLP after the cross-attention is 
 class HierarchicalBlock(keras.layers.Layer):
     """A Perceiver in each group: cross-attention to the group's elements, then self-attention layers.
 
-    Groups share all weights but their latents. As they are folded into the batch, nothing crosses from one to
-    another, and no mask is needed to keep them apart.
+    Groups come in named sets, each with a table of latents of its own; all other weights are shared. As
+    groups are folded into the batch, nothing crosses from one to another, and no mask keeps them apart.
 
     Args:
-        num_groups: int, G.
+        num_groups: dict of set to int, G.
         num_latents: int, K, latents of each group.
         hidden_dim: int, D, channels of a latent.
         num_layers: int, self-attention layers.
@@ -35,22 +35,24 @@ class HierarchicalBlock(keras.layers.Layer):
         seed: int, seed of the dropouts and of the drawn latents.
 
     Call arguments:
-        elements: float tensor `(B, G, N, C)`.
-        skip: float tensor `(B, G, K, E)` that is added to the latents before they read, through a linear
-            layer where E is not D; `None` for none.
-        attention_mask: bool tensor `(B, G, N)` or `(1, G, N)`, True = may be read; `None` for everything.
+        elements: dict of set to float tensor `(B, G, N, C)`, N of each set. One left out costs nothing.
+        skip: dict of set to float tensor `(B, G, K, E)` that is added to the latents before they read,
+            through a linear layer where E is not D; `None` for none.
+        attention_mask: dict of set to bool tensor `(B, G, N)` or `(1, G, N)`, True = may be read; a set
+            without one reads everything, `None` for all sets.
         num_latents: int, only the first so many latents of each group take part; `None` for all, or in
             training for `num_train_latents`.
 
     Returns:
-        Tensor `(B, G, K, D)`. Latents of a group that may read nothing still think among themselves.
+        Dict of set to tensor `(B, G, K, D)`. Latents of a group that may read nothing still think among
+        themselves.
 
     Raises:
         ValueError: for sizes that are not positive, other groups, or another number of latents with a skip.
 
     Reference:
-        HiP, arXiv 2202.10890; formulas of the published code, which skips a branch for a whole example and
-        does not divide by the probability to keep it. We divide, as everywhere.
+        HiP, arXiv 2202.10890; formulas of the published code, which has one set, skips a branch for a whole
+        example and does not divide by the probability to keep it. We divide, as everywhere.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class HierarchicalBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        sizes = {"num_groups": num_groups, "num_latents": num_latents, "num_layers": num_layers}
-        for argument, size in sizes.items():
+        self.num_groups = dict(num_groups)
+        least = min(self.num_groups.values(), default=0)
+        for argument, size in {
+            "num_groups": least, "num_latents": num_latents, "num_layers": num_layers
+        }.items():  # fmt: skip
             if size < 1:
                 raise ValueError(f"`{argument}` must be positive. Received: {argument}={size}")
-        self.num_groups = num_groups
         self.num_latents = num_latents
         self.hidden_dim = hidden_dim
         self.num_layers = num_layers
@@ -101,24 +105,21 @@ class HierarchicalBlock(keras.layers.Layer):
             "dtype": self.dtype_policy,
         }
         latents_shape = (None, self.num_latents, self.hidden_dim)
-        rows = self.num_groups * self.num_latents
-        self.latents = LearnedArray(
-            rows, self.hidden_dim, table_stddev(rows), dtype=self.dtype_policy, name="latents"
-        )
-        self.latents.build(elements_shape)
+        self.latents = {name: self._table(name, groups) for name, groups in self.num_groups.items()}
         self.skip_dense = None
-        if skip_shape is not None and skip_shape[-1] != self.hidden_dim:
+        skip_dim = next(iter(skip_shape.values()))[-1] if skip_shape else self.hidden_dim
+        if skip_dim != self.hidden_dim:
             self.skip_dense = keras.layers.Dense(
                 self.hidden_dim,
                 kernel_initializer=attention_kernel(),
                 dtype=self.dtype_policy,
                 name="skip",
             )
-            self.skip_dense.build(skip_shape)
+            self.skip_dense.build((None, skip_dim))
         self.cross_attention = CrossAttentionBlock(
             num_heads=1, seed=self.seed + 1, name="cross_attention", **shared
         )
-        self.cross_attention.build(latents_shape, (None, *elements_shape[2:]))
+        self.cross_attention.build(latents_shape, (None, *next(iter(elements_shape.values()))[2:]))
         self.blocks = []
         for layer in range(self.num_layers):
             block = TransformerBlock(
@@ -133,47 +134,86 @@ class HierarchicalBlock(keras.layers.Layer):
             self.blocks.append(block)
 
     def call(self, elements, skip=None, attention_mask=None, num_latents=None, training=None):
-        groups, length, channels = elements.shape[1:]
-        if groups != self.num_groups:
-            raise ValueError(f"Expected {self.num_groups} groups. Received: shape={tuple(elements.shape)}")
-        latents = self.latents(elements)  # B G*K D
-        if skip is not None:
-            latents = latents + ops.reshape(self._skipped(skip), (-1, *latents.shape[1:]))
-        latents = ops.reshape(latents, (-1, self.num_latents, self.hidden_dim))  # B*G K D
-        latents = self._chosen(latents, self._count(num_latents, skip, training), training)
-        mask = None
-        if attention_mask is not None:
-            mask = ops.broadcast_to(attention_mask, ops.shape(elements)[:3])
-            mask = ops.reshape(mask, (-1, 1, length))  # B*G 1 N
-        elements = ops.reshape(elements, (-1, length, channels))  # B*G N C
-        latents = self.cross_attention(latents, elements, attention_mask=mask, training=training)
+        count = self._count(num_latents, skip, training)
+        read = {}
+        for name in self._sets(elements):
+            latents = self._latents(name, elements[name], (skip or {}).get(name), count, training)
+            read[name] = self._read(latents, elements[name], (attention_mask or {}).get(name), training)
+        # All sets think at once: groups are examples to a block.
+        latents = ops.concatenate(list(read.values()), axis=1) if len(read) > 1 else read[name]  # B G k D
+        shape = (-1, *latents.shape[1:])
+        latents = ops.reshape(latents, (-1, *latents.shape[2:]))  # B*G k D
         for block in self.blocks:
             latents = block(latents, training=training)
-        return ops.reshape(latents, (-1, self.num_groups, latents.shape[1], self.hidden_dim))
+        return self._split(ops.reshape(latents, shape), read)
 
-    def _skipped(self, skip):
-        return skip if self.skip_dense is None else self.skip_dense(skip)
-
-    def _count(self, num_latents, skip, training):
-        """Returns how many latents of each group take part in a call."""
-        if num_latents is None:
-            num_latents = self.num_train_latents if training and self.num_train_latents else self.num_latents
-        self._check_latents(num_latents, "num_latents")
-        if skip is not None and num_latents != self.num_latents:
+    def _sets(self, elements):
+        """Returns the names of the sets of a call, in the block's order."""
+        unknown = sorted(set(elements) - set(self.num_groups))
+        if unknown or not elements:
             raise ValueError(
-                f"With a `skip`, all {self.num_latents} latents take part. "
-                f"Received: num_latents={num_latents}"
+                f"`elements` must be of some of the sets {list(self.num_groups)}. Received: {list(elements)}"
             )
-        return num_latents
+        for name, x in elements.items():
+            if x.shape[1] != self.num_groups[name]:
+                raise ValueError(
+                    f"Expected {self.num_groups[name]} groups of `{name}`. Received: shape={tuple(x.shape)}"
+                )
+        return [name for name in self.num_groups if name in elements]
 
-    def _chosen(self, latents, count, training):
-        """Returns `(B*G, count, D)` of `(B*G, K, D)`: drawn in training, else the first."""
+    def _latents(self, name, like, skip, count, training):
+        """Returns the latents `(B*G, count, D)` of a set, before they read."""
+        latents = self.latents[name](like)  # B G*K D
+        if skip is not None:
+            skip = skip if self.skip_dense is None else self.skip_dense(skip)
+            latents = latents + ops.reshape(skip, (-1, *latents.shape[1:]))
+        latents = ops.reshape(latents, (-1, self.num_latents, self.hidden_dim))  # B*G K D
         if count == self.num_latents:
             return latents
         if not (training and self.num_train_latents):
             return latents[:, :count]
         places = draw_places(ops.shape(latents)[0], self.num_latents, count, self.generator)
         return ops.take_along_axis(latents, places[..., None], axis=1)
+
+    def _read(self, latents, elements, mask, training):
+        """Returns the latents `(B, G, k, D)` of a set after each has read the elements of its group."""
+        groups, length, channels = elements.shape[1:]
+        if mask is not None:
+            mask = ops.broadcast_to(mask, ops.shape(elements)[:3])
+            mask = ops.reshape(mask, (-1, 1, length))  # B*G 1 N
+        elements = ops.reshape(elements, (-1, length, channels))  # B*G N C
+        latents = self.cross_attention(latents, elements, attention_mask=mask, training=training)
+        return ops.reshape(latents, (-1, groups, *latents.shape[1:]))
+
+    def _split(self, latents, names):
+        """Returns the dict of set to `(B, G, k, D)` whose groups `latents` has one after another."""
+        if len(names) == 1:
+            return dict.fromkeys(names, latents)
+        split, start = {}, 0
+        for name in names:
+            split[name] = latents[:, start : start + self.num_groups[name]]
+            start += self.num_groups[name]
+        return split
+
+    def _table(self, name, groups):
+        rows = groups * self.num_latents
+        table = LearnedArray(
+            rows, self.hidden_dim, table_stddev(rows), dtype=self.dtype_policy, name=f"{name}_latents"
+        )
+        table.build(())
+        return table
+
+    def _count(self, num_latents, skip, training):
+        """Returns how many latents of each group take part in a call."""
+        if num_latents is None:
+            num_latents = self.num_train_latents if training and self.num_train_latents else self.num_latents
+        self._check_latents(num_latents, "num_latents")
+        if skip and num_latents != self.num_latents:
+            raise ValueError(
+                f"With a `skip`, all {self.num_latents} latents take part. "
+                f"Received: num_latents={num_latents}"
+            )
+        return num_latents
 
     def _check_latents(self, count, argument):
         if not 1 <= count <= self.num_latents:
@@ -183,8 +223,13 @@ class HierarchicalBlock(keras.layers.Layer):
 
     def compute_output_spec(self, elements, skip=None, attention_mask=None, num_latents=None, training=None):
         count = self._count(num_latents, skip, training)
-        shape = (elements.shape[0], self.num_groups, count, self.hidden_dim)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+        return {
+            name: keras.KerasTensor(
+                (elements[name].shape[0], self.num_groups[name], count, self.hidden_dim),
+                dtype=self.compute_dtype,
+            )
+            for name in self._sets(elements)
+        }
 
     def get_config(self):
         return {

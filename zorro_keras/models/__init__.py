@@ -7,6 +7,7 @@ from zorro_keras.models.masked_autoencoder import MaskedAutoencoder
 from zorro_keras.models.perceiver_io import PerceiverIOBackbone
 from zorro_keras.models.perceiver_io_variants.starcraft import PYSC2_FEATURES
 from zorro_keras.models.swin import SwinBackbone
+from zorro_keras.models.zorro_hip import ZorroHiPBackbone
 from zorro_keras.models.zorro_swin import ZorroSwinBackbone
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
 
@@ -18,6 +19,7 @@ __all__ = [
     "MaskedAutoencoder",
     "PerceiverIOBackbone",
     "SwinBackbone",
+    "ZorroHiPBackbone",
     "ZorroSwinBackbone",
     "ZorroViTBackbone",
 ]

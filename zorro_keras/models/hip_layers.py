@@ -9,13 +9,15 @@ from zorro_keras.layers.activations import squared_relu
 from zorro_keras.layers.initializers import attention_kernel, table_stddev
 from zorro_keras.streams import Tokens
 
+SET = "all"  # the one set of groups that a level of an unrouted HiP has
+
 
 def level_blocks(levels, decoder_levels, num_train_latents, seed, options):
     """Returns the blocks of all levels as `HiPParts` names them.
 
     Args:
-        levels: list of dicts of sizes, the last of the processor.
-        decoder_levels: list of dicts of sizes.
+        levels: list of dicts of sizes, the last of the processor; `num_groups` by set, or int for one set.
+        decoder_levels: list of dicts of sizes in the same way.
         num_train_latents: int or `None`, of the processor.
         seed: int, of the first block.
         options: dict of arguments that all blocks have.
@@ -23,8 +25,9 @@ def level_blocks(levels, decoder_levels, num_train_latents, seed, options):
     blocks = []
     for index, row in enumerate([*levels, *decoder_levels]):
         is_processor = index == len(levels) - 1
+        groups = row["num_groups"]
         block = HierarchicalBlock(
-            **row,
+            **{**row, "num_groups": groups if isinstance(groups, dict) else {SET: groups}},
             num_train_latents=num_train_latents if is_processor else None,
             seed=seed,
             name=f"level_{index}",

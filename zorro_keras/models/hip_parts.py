@@ -6,6 +6,7 @@ from keras import ops
 
 from zorro_keras.layers import HierarchicalBlock, PerceiverDecoder
 from zorro_keras.layers.groups import join_groups, keep_places, regroup, split_groups
+from zorro_keras.models.hip_layers import SET
 from zorro_keras.models.stream_inputs import StreamInputs, spread
 from zorro_keras.routing import GroupLayout
 
@@ -62,7 +63,7 @@ class HiPParts:
     def layout(self, names) -> GroupLayout:
         """Returns how the groups of the first level are dealt out among streams."""
         lengths = {name: self.positions[name].length for name in names}
-        return GroupLayout(lengths, self.encoder[0].num_groups)
+        return GroupLayout(lengths, self.encoder[0].num_groups[SET])
 
     def encode(self, given: StreamInputs, num_latents=None, visible=None, training=None) -> list:
         """Returns the latents `(B, G, K, D)` of each level of the encoder, and of the processor.
@@ -81,17 +82,17 @@ class HiPParts:
         for block in self.encoder:
             if levels:
                 elements, mask = self._regroup(levels[-1], block), None
-            levels.append(block(elements, attention_mask=mask, training=training))
+            levels.append(_level(block, elements, attention_mask=mask, training=training))
         elements, mask = self._with_labels(self._regroup(levels[-1], self.processor), given)
         options = {"attention_mask": mask, "num_latents": num_latents, "training": training}
-        return [*levels, self.processor(elements, **options)]
+        return [*levels, _level(self.processor, elements, **options)]
 
     def expand(self, levels: list, training=None) -> list:
         """Returns the latents `(B, G, K, D)` of each level of the decoder."""
         *skips, latents = levels
         expanded = []
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
-            latents = block(self._regroup(latents, block), skip, training=training)
+            latents = _level(block, self._regroup(latents, block), {SET: skip}, training=training)
             expanded.append(latents)
         return expanded
 
@@ -117,7 +118,7 @@ class HiPParts:
         return ops.reshape(answers, (-1, *queries.shape[1:]))
 
     def _regroup(self, latents, block):
-        return regroup(latents, block.num_groups, self.regrouping)
+        return regroup(latents, block.num_groups[SET], self.regrouping)
 
     def _elements(self, given):
         """Returns the elements `(B, G, N, E)` of the first level, and what of them may be read or `None`."""
@@ -176,6 +177,12 @@ class HiPParts:
 
     def _embedded(self, name, given, positions):
         return self.embeddings[name](given.arrays[name], keep=given.keep(name)) + positions
+
+
+def _level(block, elements, skip=None, attention_mask=None, **options):
+    """Returns the latents `(B, G, K, D)` of a level, from the elements `(B, G, N, C)` of its one set."""
+    mask = None if attention_mask is None else {SET: attention_mask}
+    return block({SET: elements}, skip, mask, **options)[SET]
 
 
 def _nobody(like):
