@@ -1,4 +1,4 @@
-"""Builds the backbone that a configuration names, and says which task goes with it.
+"""Builds the backbone that a configuration names.
 
 A further backbone is a function here, a row of `BACKBONES`, and its names in `model_config`.
 """
@@ -6,12 +6,9 @@ A further backbone is a function here, a row of `BACKBONES`, and its names in `m
 from __future__ import annotations
 
 from zorro_keras import streams
-from zorro_keras.applications.audio_visual_classification.classifier import (
-    AudioVisualClassifier,
-    AudioVisualPerceiver,
-)
 from zorro_keras.applications.audio_visual_classification.config import Config
-from zorro_keras.models import PerceiverIOBackbone, ZorroViTBackbone
+from zorro_keras.applications.audio_visual_classification.model_config import SEQUENCES
+from zorro_keras.models import PerceiverIOBackbone, ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 from zorro_keras.routing import Routing
 
 
@@ -43,6 +40,40 @@ def zorro_vit(config: Config, described: dict[str, streams.Stream]) -> ZorroViTB
     )
 
 
+def zorro_swin(config: Config, described: dict[str, streams.Stream]) -> ZorroSwinBackbone:
+    """Returns an untrained Zorro-Swin."""
+    model = config.model
+    windows = {"audio": model.spectrogram_window, "video": model.video_window}
+    return ZorroSwinBackbone.from_variant(
+        model.variant,
+        described,
+        routing=getattr(Routing, model.routing)(described),
+        windows={name: windows[name] for name in described if windows[name]},
+        num_fusion_tokens=model.num_fusion_tokens,
+        fusion_every=model.fusion_every,
+        stochastic_depth_rate=model.stochastic_depth_rate,
+        remat=model.remat,
+        seed=config.training.seed,
+        **model.given("num_layers", "num_heads", "hidden_dim"),
+    )
+
+
+def zorro_hip(config: Config, described: dict[str, streams.Stream]) -> ZorroHiPBackbone:
+    """Returns an untrained Zorro-HiP, without a way back."""
+    model = config.model
+    return ZorroHiPBackbone.from_variant(
+        model.variant,
+        described,
+        routing=getattr(Routing, model.routing)(described),
+        columns=model.given(*SEQUENCES["zorro_hip"]),
+        dropout_rate=model.dropout_rate,
+        stochastic_depth_rate=model.stochastic_depth_rate,
+        remat=model.remat,
+        seed=config.training.seed,
+        **model.given("embed_dim"),
+    )
+
+
 _LATENT_DIMS = {"audioset": 512, "audioset_large": 1024}
 
 
@@ -64,6 +95,8 @@ def perceiver_io(config: Config, described: dict[str, streams.Stream]) -> Percei
 
 
 BACKBONES = {
-    "zorro_vit": (AudioVisualClassifier, zorro_vit),
-    "perceiver_io": (AudioVisualPerceiver, perceiver_io),
+    "zorro_vit": zorro_vit,
+    "zorro_swin": zorro_swin,
+    "zorro_hip": zorro_hip,
+    "perceiver_io": perceiver_io,
 }

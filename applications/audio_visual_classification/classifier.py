@@ -9,7 +9,7 @@ from zorro_keras.applications.audio_visual_classification.preprocessor import Au
 from zorro_keras.applications.training.losses import example_losses, weighted_mean
 from zorro_keras.applications.training.preset_task import PresetTask
 from zorro_keras.layers import ClassificationHead
-from zorro_keras.models import PerceiverIOBackbone, ZorroViTBackbone
+from zorro_keras.models import PerceiverIOBackbone, ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -23,7 +23,8 @@ class AudioVisualClassifier(PresetTask):
     loss keeps its scale whatever is missing.
 
     Args:
-        backbone: `ZorroViTBackbone`; see `AudioVisualPerceiver` for another.
+        backbone: `ZorroViTBackbone`, `ZorroSwinBackbone` or `ZorroHiPBackbone`. Of a `PerceiverIOBackbone`
+            the result is an `AudioVisualPerceiver`.
         num_classes: int, K.
         multi_label: bool, whether an example may have any number of labels (sigmoid) or has exactly one
             (softmax).
@@ -55,6 +56,11 @@ class AudioVisualClassifier(PresetTask):
     backbone_cls = ZorroViTBackbone
     preprocessor_cls = AudioVisualPreprocessor
 
+    def __new__(cls, backbone=None, *args, **kwargs):
+        # keras-hub finds the task of a preset by the class of its backbone, so each class has a task.
+        kinds = {kind.backbone_cls: kind for kind in cls.__subclasses__()}
+        return super().__new__(kinds.get(type(backbone), cls), backbone, *args, **kwargs)
+
     def __init__(
         self, backbone, num_classes, multi_label=False, preprocessor=None, label_smoothing=0.0, **kwargs
     ):
@@ -77,9 +83,8 @@ class AudioVisualClassifier(PresetTask):
     @classmethod
     def _check_backbone(cls, backbone):
         if not isinstance(backbone, cls.backbone_cls):
-            raise ValueError(
-                f"`{cls.__name__}` takes a `{cls.backbone_cls.__name__}`. Received: {type(backbone).__name__}"
-            )
+            kinds = [kind.backbone_cls.__name__ for kind in (cls, *cls.__subclasses__())]
+            raise ValueError(f"`{cls.__name__}` takes one of {kinds}. Received: {type(backbone).__name__}")
 
     def answer(self, inputs, training=None):
         """Returns the logits for the streams that `inputs` holds: what a call runs."""
@@ -166,6 +171,29 @@ class AudioVisualClassifier(PresetTask):
         total = ops.maximum(sum(weights.values()), 1.0)
         whole = 1.0 if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
         return {head: whole * weight / total for head, weight in weights.items()}
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class AudioVisualSwin(AudioVisualClassifier):
+    """An `AudioVisualClassifier` of a `ZorroSwinBackbone`, as which it is made, saved and loaded."""
+
+    backbone_cls = ZorroSwinBackbone
+
+
+@keras.saving.register_keras_serializable("zorro_keras")
+class AudioVisualHiP(AudioVisualClassifier):
+    """An `AudioVisualClassifier` of a `ZorroHiPBackbone`, as which it is made, saved and loaded."""
+
+    backbone_cls = ZorroHiPBackbone
+
+    @classmethod
+    def _check_backbone(cls, backbone):
+        super()._check_backbone(backbone)
+        if backbone.decoder_levels:
+            raise ValueError(
+                "A classifier reads no reconstructions; give it `backbone.encoding_half()`. "
+                f"Received: decoder_levels={backbone.decoder_levels}"
+            )
 
 
 @keras.saving.register_keras_serializable("zorro_keras")

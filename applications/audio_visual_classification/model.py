@@ -35,11 +35,10 @@ _KEYS = {
 
 def build_model(config: Config, label_names: Sequence[str]) -> AudioVisualClassifier:
     """Returns the untrained classifier of a configuration, its preprocessor attached."""
-    kind, build_backbone = BACKBONES[config.model.backbone]
     preprocessor = AudioVisualPreprocessor(config.data.geometry, _log_mel(config), label_names)
     # The training loop smooths the labels where it checks them; the loss must not do it again.
-    return kind(
-        build_backbone(config, described_streams(config)),
+    return AudioVisualClassifier(
+        BACKBONES[config.model.backbone](config, described_streams(config)),
         len(label_names),
         multi_label=config.model.multi_label,
         preprocessor=preprocessor,

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from zorro_keras.applications.training.config import check, check_least, check_within
 
-# By backbone: its sizes by name, and the settings that no other takes.
+# By backbone: its sizes by name, and those of its settings that some other does not take.
 BACKBONES = {
     "zorro_vit": (
         ("tiny", "small", "base", "large"),
-        ("num_fusion_tokens", "stochastic_depth_rate", "routing"),
+        ("routing", "num_fusion_tokens", "mlp_dim", "stochastic_depth_rate", "dropout_rate"),
+    ),
+    "zorro_swin": (
+        ("tiny", "small", "base", "large"),
+        ("routing", "num_fusion_tokens", "stochastic_depth_rate")
+        + ("fusion_every", "spectrogram_window", "video_window"),
+    ),
+    "zorro_hip": (
+        ("mini", "16", "256", "16x3"),
+        ("routing", "num_groups", "num_latents", "embed_dim", "stochastic_depth_rate", "dropout_rate"),
     ),
     "perceiver_io": (
         ("audioset", "audioset_large"),
-        ("num_latents", "num_cross_heads", "query_dim", "audio_bands", "video_bands", "key_chunk"),
+        ("num_latents", "mlp_dim", "num_cross_heads", "query_dim", "dropout_rate")
+        + ("audio_bands", "video_bands", "key_chunk"),
     ),
 }
+# The sizes that differ by stage or level, by backbone: sequences. All others are one number.
+SEQUENCES = {
+    "zorro_swin": ("num_layers", "num_heads"),
+    "zorro_hip": ("num_groups", "num_layers", "num_latents", "hidden_dim", "num_heads"),
+}
+Sizes = int | tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -25,22 +41,25 @@ class ModelConfig:
     """The backbone. The shape of the video comes from `DataConfig.geometry`.
 
     Args:
-        variant: str. A size of the backbone: "tiny", "small", "base" or "large" of a Zorro-ViT, "audioset" or
-            "audioset_large" of a Perceiver IO.
+        variant: str. A size of the backbone: "tiny", "small", "base" or "large" of a Zorro-ViT or Zorro-Swin,
+            "mini", "16", "256" or "16x3" of a Zorro-HiP, "audioset" or "audioset_large" of a Perceiver IO.
         spectrogram_frames: optional int. Time steps of the log-mel spectrogram.
         spectrogram_bins: optional int. Mel bins. Both are needed unless the sound stays a waveform.
         spectrogram_patch: two ints, frames and bins per token.
         video_patch: three ints, frames, rows and columns per token.
         spectrogram_mean, spectrogram_std: floats. The log-mel minus the first, over the second.
-        num_fusion_tokens: int >= 1. Zorro's.
+        num_fusion_tokens: int >= 1. Zorro-ViT's and Zorro-Swin's.
         num_layers, num_heads, hidden_dim, mlp_dim: optional ints. None is the variant's own. A Perceiver's
-            are those of its latents.
-        stochastic_depth_rate: float in [0, 1). Zorro's. Rate of the last block; it grows linearly from 0.
-        dropout_rate: float in [0, 1).
-        routing: "zorro", "early", "late" or "bottleneck". Zorro's.
+            are those of its latents. Zorro-Swin has one number of layers and of heads for each stage,
+            Zorro-HiP one of layers, heads and channels for each level: sequences.
+        stochastic_depth_rate: float in [0, 1). Zorro's. Rate of the last block of a Zorro-ViT or Zorro-Swin;
+            it grows linearly from 0. Of every block of a Zorro-HiP.
+        dropout_rate: float in [0, 1). None of Zorro-Swin's.
+        routing: "zorro", "early", "late" or "bottleneck". Zorro's; a Zorro-Swin's streams read themselves
+            alone, as in "zorro" and "late".
         remat: bool. Recomputes each block in the backward pass: less memory, more time.
         multi_label: bool. Sigmoid with any number of labels per clip, or softmax with exactly one.
-        backbone: "zorro_vit" or "perceiver_io".
+        backbone: "zorro_vit", "zorro_swin", "zorro_hip" or "perceiver_io".
         spectrogram_specification: str. How mel bins are made, see `LogMelSpectrogram.from_specification`; the
             sample rate, the bins and the hop are those given here.
         waveform_patch: optional int. Samples per token of a waveform that is read as it is; None for the
@@ -48,7 +67,13 @@ class ModelConfig:
         num_latents, num_cross_heads, query_dim, audio_bands, video_bands: optional ints, a Perceiver's: its
             latents, heads of the cross-attention that reads the clip, channels of the class query, bands of
             the Fourier positions. None is the variant's own.
+            `num_latents` of Zorro-HiP are a sequence: those of each group of a level.
         key_chunk: optional int, a Perceiver's. Elements of the clip that are read at a time; None for all.
+        fusion_every: "block" or "stage", Zorro-Swin's: when its fusion tokens read.
+        spectrogram_window, video_window: optional two and three ints, Zorro-Swin's largest windows, in
+            tokens; None for 10 x 8 and 8 x 7 x 7.
+        num_groups: optional sequence of int, Zorro-HiP's: all groups of each level.
+        embed_dim: optional int, Zorro-HiP's: channels of a token; None for 768.
         pretrained: optional str. What training starts from: the preset folder of a model with this backbone
             and these sizes, or for a Zorro-ViT a vision transformer, see `zorro_keras.weights.load_vit`.
 
@@ -65,28 +90,33 @@ class ModelConfig:
     spectrogram_mean: float = -6.0
     spectrogram_std: float = 4.0
     num_fusion_tokens: int = 16
-    num_layers: int | None = None
-    num_heads: int | None = None
-    hidden_dim: int | None = None
+    num_layers: Sizes = None
+    num_heads: Sizes = None
+    hidden_dim: Sizes = None
     mlp_dim: int | None = None
     stochastic_depth_rate: float = 0.0
     dropout_rate: float = 0.0
     routing: Literal["zorro", "early", "late", "bottleneck"] = "zorro"
     remat: bool = False
     multi_label: bool = False
-    backbone: Literal["zorro_vit", "perceiver_io"] = "zorro_vit"
+    backbone: Literal["zorro_vit", "zorro_swin", "zorro_hip", "perceiver_io"] = "zorro_vit"
     spectrogram_specification: Literal["16khz_128", "48khz_80"] = "16khz_128"
     waveform_patch: int | None = None
-    num_latents: int | None = None
+    num_latents: Sizes = None
     num_cross_heads: int | None = None
     query_dim: int | None = None
     audio_bands: int | None = None
     video_bands: int | None = None
     key_chunk: int | None = None
     pretrained: str | None = None
+    fusion_every: Literal["block", "stage"] = "block"
+    spectrogram_window: tuple[int, int] | None = None
+    video_window: tuple[int, int, int] | None = None
+    num_groups: Sizes = None
+    embed_dim: int | None = None
 
     def __post_init__(self) -> None:
-        check_least(self, 1, *_SIZES, "num_fusion_tokens")
+        check_least(self, 1, *_SIZES, "num_fusion_tokens", "spectrogram_window", "video_window")
         check_within(self, "[0, 1)", "stochastic_depth_rate", "dropout_rate")
         if self.waveform_patch is None:
             shape = (self.spectrogram_frames or 0, self.spectrogram_bins or 0)
@@ -104,8 +134,18 @@ class ModelConfig:
             for name in sorted({*settings} - {*own}):
                 value, default = getattr(self, name), defaults[name]
                 check(name, value == default, f"left at {default!r}: it is a setting of {owner}", value)
+        by_level = SEQUENCES.get(self.backbone, ())
+        for name in SEQUENCES["zorro_hip"]:
+            value, is_sequence = getattr(self, name), name in by_level
+            kind = "a sequence, such as 2,2" if is_sequence else "one number"
+            fits = value is None or isinstance(value, tuple) == is_sequence
+            check(name, fits, f"{kind}, of {self.backbone}", value)
+        if self.backbone == "zorro_swin":
+            check(
+                "routing", self.routing in ("zorro", "late"), '"zorro" or "late" of zorro_swin', self.routing
+            )
 
-    def given(self, *names: str) -> dict[str, int]:
+    def given(self, *names: str) -> dict[str, Any]:
         """The sizes among `names` that differ from the variant's."""
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
@@ -114,6 +154,7 @@ _SIZES = (
     *("spectrogram_frames", "spectrogram_bins", "waveform_patch"),
     *("num_layers", "num_heads", "hidden_dim", "mlp_dim"),
     *("num_latents", "num_cross_heads", "query_dim", "audio_bands", "video_bands", "key_chunk"),
+    *("num_groups", "embed_dim"),
 )
 
 

@@ -97,7 +97,7 @@ def check(name: str, holds: bool, expected: str, value: object) -> None:
 
 
 def check_least(config: Any, least: int, *names: str) -> None:
-    """Refuses fields below `least`. Those whose type allows None may be None.
+    """Refuses fields below `least`, alone or in a sequence. Those whose type allows None may be None.
 
     Raises:
         ConfigError: as `check` does.
@@ -105,7 +105,10 @@ def check_least(config: Any, least: int, *names: str) -> None:
     hints = typing.get_type_hints(type(config))
     for name in names:
         value, is_optional = getattr(config, name), type(None) in typing.get_args(hints[name])
-        holds = (is_optional and value is None) or value >= least
+        if isinstance(value, tuple):
+            holds = len(value) > 0 and min(value) >= least
+        else:
+            holds = (is_optional and value is None) or value >= least
         check(name, holds, f"{'None or ' if is_optional else ''}at least {least}", value)
 
 

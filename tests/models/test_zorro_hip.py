@@ -197,6 +197,20 @@ def test_other_published_sizes_build_for_streams_of_any_number(variant):
     }
 
 
+def test_columns_replace_the_published_sizes_and_may_be_of_other_levels():
+    columns = {"num_groups": [8, 3], "num_latents": [4, 5], "hidden_dim": [6, 10]}
+    backbone = ZorroHiPBackbone.from_variant("mini", STREAMS, columns={**columns, "num_heads": [2, 5]})
+    assert backbone.levels == [
+        {**SIZES, "num_layers": 2, "num_groups": {"audio": 2, "video": 4, "fusion": 2}, "num_latents": 4},
+        {"num_groups": {"audio": 1, "video": 1, "fusion": 1}, "num_latents": 5}
+        | {"num_layers": 1, "hidden_dim": 10, "num_heads": 5},
+    ]
+    with pytest.raises(ValueError, match="each of the 2 levels; .* Received: .*[4, 5, 6]"):
+        ZorroHiPBackbone.from_variant("mini", STREAMS, columns={"num_latents": [4, 5, 6]})
+    one = {"num_groups": [3], "num_layers": [1], "num_latents": [2], "hidden_dim": [6], "num_heads": [2]}
+    assert len(ZorroHiPBackbone.from_variant("mini", STREAMS, columns=one).levels) == 1
+
+
 # === What does not fit together ===
 
 

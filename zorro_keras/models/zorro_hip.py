@@ -13,7 +13,7 @@ from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.routed_hip import RoutedHiP
 from zorro_keras.models.routed_readout import RoutedReadout, check_routed
 from zorro_keras.models.stream_inputs import StreamInputs
-from zorro_keras.models.zorro_hip_levels import check_levels, dealt_levels, decoder_rows
+from zorro_keras.models.zorro_hip_levels import check_levels, dealt_levels, decoder_rows, rows_of
 from zorro_keras.routing import Routing
 
 
@@ -141,16 +141,24 @@ class ZorroHiPBackbone(AnyStreams, keras_hub.models.Backbone):
         self.seed = seed
 
     @classmethod
-    def from_variant(cls, variant, streams, routing=None, reconstructs=False, **overrides):
-        """Builds the sizes of a published HiP: "mini", "16", "256" or "16x3"; other arguments override them.
+    def from_variant(cls, variant, streams, routing=None, reconstructs=False, columns=None, **overrides):
+        """Builds the sizes of a published HiP: "mini", "16", "256" or "16x3".
 
         Of the groups of a level each learned stream has a quarter. The others are dealt out among the given
         streams by their elements, each count rounded down to a power of two that leaves none empty.
-        `reconstructs` adds the published way back.
+
+        Args:
+            variant: str.
+            streams: dict of name to description.
+            routing: as in the constructor.
+            reconstructs: bool, whether the published way back is added.
+            columns: dict of a size of the levels to its sequence of int, one for each level, which replace
+                the published ones. `num_groups` counts all groups of a level.
+            **overrides: other arguments of the constructor.
         """
         routing = Routing.zorro(streams) if routing is None else routing
         sizes = sizes_of(variant, VARIANTS)
-        levels = dealt_levels(sizes["levels"], streams, routing)
+        levels = dealt_levels(rows_of(sizes["levels"], columns or {}), streams, routing)
         back = decoder_rows(sizes["decoder_levels"], levels, streams) if reconstructs else []
         given = {"levels": levels, "decoder_levels": back, "routing": routing, **overrides}
         return cls(streams, **given)

@@ -4,6 +4,27 @@ from zorro_keras.models.hip_variants import COLUMNS
 from zorro_keras.routing import GroupLayout
 
 
+def rows_of(sizes, columns):
+    """Returns rows of levels, those columns replaced that are given.
+
+    Args:
+        sizes: list of dicts of sizes.
+        columns: dict of size to sequence of int, one for each level. Given all, they may be of other levels.
+
+    Raises:
+        ValueError: for unknown sizes, or columns of different lengths.
+    """
+    table = {name: [row[name] for row in sizes] for name in COLUMNS} | {
+        name: list(column) for name, column in columns.items()
+    }
+    if set(table) != set(COLUMNS) or len({len(column) for column in table.values()}) > 1:
+        raise ValueError(
+            f"`columns` must give sizes of {list(COLUMNS)} for each of the {len(sizes)} levels; of another "
+            f"number of levels all sizes. Received: {columns}"
+        )
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
 def dealt_levels(levels, streams, routing):
     """Returns levels whose groups are dealt out among streams.
 

@@ -23,7 +23,7 @@ def test_every_recipe_survives_json(name):
     assert from_json(Config, to_json(CONFIGS[name])) == CONFIGS[name]
 
 
-ZORROS = [name for name, config in CONFIGS.items() if config.model.backbone == "zorro_vit"]
+ZORROS = [name for name, config in CONFIGS.items() if config.model.backbone.startswith("zorro")]
 
 
 @pytest.mark.parametrize("name", ZORROS)
@@ -131,13 +131,36 @@ def test_nested_fields_can_be_set_from_the_command_line():
             {"variant": "audioset"},
             r"one of \('tiny', .*\) of zorro_vit. Received: .*'audioset'",
         ),
-        (CONFIGS["tiny"].model, {"num_latents": 3}, "left at None: it is a setting of perceiver_io"),
+        (CONFIGS["tiny"].model, {"num_latents": 3}, "left at None: it is a setting of zorro_hip"),
         (CONFIGS["perceiver_tiny"].model, {"variant": "tiny"}, "of perceiver_io. Received: variant='tiny'"),
         (
             CONFIGS["perceiver_tiny"].model,
             {"routing": "late"},
             "left at 'zorro': it is a setting of zorro_vit",
         ),
+        (
+            CONFIGS["swin_tiny"].model,
+            {"num_layers": 2},
+            "a sequence, such as 2,2, of zorro_swin. Received: num_layers=2",
+        ),
+        (
+            CONFIGS["swin_tiny"].model,
+            {"hidden_dim": (6, 7)},
+            r"one number, of zorro_swin. Received: .*\(6, 7\)",
+        ),
+        (
+            CONFIGS["swin_tiny"].model,
+            {"routing": "early"},
+            '"zorro" or "late" of zorro_swin. Received: .*early',
+        ),
+        (CONFIGS["swin_tiny"].model, {"dropout_rate": 0.1}, "left at 0.0: it is a setting of zorro_vit"),
+        (
+            CONFIGS["hip_tiny"].model,
+            {"num_groups": (3, 0)},
+            r"`num_groups` .* at least 1. Received: .*\(3, 0\)",
+        ),
+        (CONFIGS["hip_tiny"].model, {"num_fusion_tokens": 3}, "left at 16: it is a setting of zorro_vit"),
+        (CONFIGS["tiny"].model, {"num_heads": (2, 2)}, r"one number, of zorro_vit. Received: .*\(2, 2\)"),
     ],
 )
 def test_nonsense_is_refused_by_name(part, changes, message):

@@ -169,5 +169,9 @@ def test_a_backbone_that_gives_no_features_is_refused(made):
 
 
 def test_each_task_takes_its_backbone():
-    with pytest.raises(ValueError, match="takes a `ZorroViTBackbone`. Received: PerceiverIOBackbone"):
-        AudioVisualClassifier(backbone(), 3)
+    assert type(AudioVisualClassifier(backbone(), 3)) is AudioVisualPerceiver
+    zorro = ZorroViTBackbone(STREAMS, 1, 2, 14, 22, num_fusion_tokens=3)
+    with pytest.raises(
+        ValueError, match=r"takes one of \['PerceiverIOBackbone'\]. Received: ZorroViTBackbone"
+    ):
+        AudioVisualPerceiver(zorro, 3)

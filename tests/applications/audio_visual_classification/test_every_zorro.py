@@ -1,0 +1,140 @@
+"""One word of the configuration chooses the backbone: what the classifier promises holds for each."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from tests.backend import array
+from zorro_keras import models
+from zorro_keras.applications.audio_visual_classification import AudioVisualClassifier, build_model
+from zorro_keras.applications.audio_visual_classification.config import CONFIGS
+from zorro_keras.applications.training.config import apply_overrides
+from zorro_keras.applications.training.endpoints import endpoints_of
+from zorro_keras.applications.training.open_model import open_model
+
+CLIP = [
+    *("data.geometry.seconds=0.64", "data.geometry.sample_rate_hz=8000", "data.geometry.num_frames=4"),
+    *("data.geometry.height_px=8", "data.geometry.width_px=12", "model.video_patch=(2,4,4)"),
+    *("model.spectrogram_frames=32", "model.spectrogram_bins=16", "model.spectrogram_patch=(8,4)"),
+]
+KINDS = {  # backbone: its class, the configuration it is shrunk from, and how
+    "zorro_vit": (
+        models.ZorroViTBackbone,
+        "tiny",
+        ["model.num_layers=1", "model.num_heads=2", "model.hidden_dim=14", "model.mlp_dim=22"],
+    ),
+    "zorro_swin": (
+        models.ZorroSwinBackbone,
+        "swin_tiny",
+        ["model.num_layers=2,1", "model.num_heads=1,2", "model.hidden_dim=6"]
+        + ["model.spectrogram_window=2,2", "model.video_window=2,2,2", "model.fusion_every=block"],
+    ),
+    "zorro_hip": (
+        models.ZorroHiPBackbone,
+        "hip_tiny",
+        ["model.num_layers=1,1", "model.num_heads=2,2", "model.hidden_dim=6,10", "model.num_latents=3,4"]
+        + ["model.embed_dim=7"],
+    ),
+}
+NAMES = ["cat", "dog", "owl"]
+HEADS = {"audio", "video", "fusion", "global"}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+def config(kind):
+    _, name, sizes = KINDS[kind]
+    return apply_overrides(CONFIGS[name], [*CLIP, *sizes])
+
+
+@functools.cache
+def task(kind):
+    return build_model(config(kind), NAMES)
+
+
+def clips(batch=3, seed=0):
+    random, clip = np.random.default_rng(seed), config("zorro_vit").data.geometry
+    shape = (batch, clip.num_frames, clip.height_px, clip.width_px, 3)
+    return {
+        "audio": random.uniform(-1, 1, (batch, clip.num_samples)).astype("float32"),
+        "video": random.integers(0, 256, shape).astype("uint8"),
+    }
+
+
+def test_one_word_chooses_the_backbone(kind):
+    assert isinstance(task(kind), AudioVisualClassifier)
+    assert type(task(kind).backbone) is KINDS[kind][0] and config(kind).model.backbone == kind
+    assert set(task(kind).heads) == HEADS
+
+
+def test_a_classifier_of_a_backbone_is_the_task_that_its_presets_are_found_by(kind):
+    made = AudioVisualClassifier(task(kind).backbone, num_classes=2)
+    assert type(made) is type(task(kind)) and type(made).backbone_cls is KINDS[kind][0]
+
+
+def test_a_preset_opens_as_the_same_classifier_by_either_way(kind, tmp_path):
+    task(kind).save_to_preset(str(tmp_path))
+    expected = task(kind).predict(clips(), verbose=0)
+    for loaded in (AudioVisualClassifier.from_preset(str(tmp_path)), open_model(tmp_path)):
+        assert type(loaded) is type(task(kind)) and loaded.preprocessor.label_names == NAMES
+        found = loaded.predict(clips(), verbose=0)
+        for head in HEADS:
+            np.testing.assert_allclose(found[head], expected[head], atol=1e-6)
+
+
+def test_training_takes_clips_with_and_without_a_stream_and_keeps_streams_apart(kind):
+    trained = build_model(config(kind), NAMES)
+    presence = {"audio": np.array([True, False, True]), "video": np.array([True, True, False])}
+    arrays = {name: array(x) for name, x in trained.preprocessor(clips()).items()}
+    # `keras.Model`'s, because a keras-hub task would preprocess the arrays again.
+    inputs, labels = {**arrays, "presence": presence}, np.array([0, 1, 2])
+    logs = keras.Model.train_on_batch(trained, inputs, labels, return_dict=True)
+    assert np.isfinite(logs["loss"])
+    before = trained.predict(clips(), verbose=0)
+    after = trained.predict({**clips(), "video": clips(seed=1)["video"]}, verbose=0)
+    assert (before["audio"] == after["audio"]).all()
+    assert all((before[head] != after[head]).any() for head in HEADS - {"audio"})
+    alone = trained.predict({"audio": clips()["audio"]}, verbose=0)
+    assert set(alone) == HEADS - {"video"}
+    np.testing.assert_allclose(alone["audio"], before["audio"], atol=1e-5)
+
+
+def test_every_subset_has_endpoints(kind):
+    subsets = ("audio", "video", "audio_video")
+    named = {f"{what}_{subset}" for what in ("serve", "embed") for subset in subsets}
+    assert {endpoint.name for endpoint in endpoints_of(task(kind))} == {
+        *named,
+        *("serve_raw", "serve_raw_audio", "serve_raw_video"),
+    }
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("kind", ["zorro_swin", "zorro_hip"])  # test_export.py has the other
+def test_an_export_says_what_the_model_says_and_keeps_streams_apart(kind, tmp_path, monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    from zorro_keras.applications.training.export import export_task
+
+    kept = {"serve_raw", "serve_audio_video"}  # each takes seconds, and all of them the same way
+    chosen = [endpoint for endpoint in endpoints_of(task(kind)) if endpoint.name in kept]
+    monkeypatch.setattr(type(task(kind)), "export_endpoints", lambda task: chosen)
+    exported = export_task(task(kind), tmp_path / "served")["saved_model"]  # or refuses it: see `parity`
+    served = tf.saved_model.load(str(exported))
+    before = served.serve_raw(clips())
+    after = served.serve_raw({**clips(), "video": clips(seed=1)["video"]})
+    np.testing.assert_array_equal(before["audio_logits"], after["audio_logits"])
+    assert (before["fusion_logits"].numpy() != after["fusion_logits"].numpy()).any()
+
+
+def test_a_classifier_wants_no_reconstructions():
+    rows = [{"num_layers": 1, "num_latents": 2, "hidden_dim": 6, "num_heads": 1} for _ in range(3)]
+    counts = [{"audio": 1, "video": 1, "fusion": 1}] * 2 + [{"audio": 1, "video": 1}]
+    rows = [{**row, "num_groups": count} for row, count in zip(rows, counts, strict=True)]
+    backbone = models.ZorroHiPBackbone(task("zorro_hip").backbone.streams, rows[:2], rows[2:], embed_dim=5)
+    with pytest.raises(ValueError, match=r"give it `backbone.encoding_half\(\)`"):
+        AudioVisualClassifier(backbone, 3)
+    assert set(AudioVisualClassifier(backbone.encoding_half(), 3).heads) == HEADS
