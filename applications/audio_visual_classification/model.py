@@ -21,10 +21,15 @@ from zorro_keras.layers import LogMelSpectrogram
 # Where the settings that weights depend on are set: the last word of a setting, or a stream for its patch.
 _SIZES = ("num_layers", "num_heads", "hidden_dim", "mlp_dim", "num_latents", "num_cross_heads", "query_dim")
 _KEYS = {
-    **{name: f"model.{name}" for name in (*_SIZES, "num_fusion_tokens", "routing")},
+    **{
+        name: f"model.{name}"
+        for name in (*_SIZES, "num_fusion_tokens", "routing", "fusion_every", "embed_dim")
+    },
     "latent_dim": "model.hidden_dim",
     "audio": "model.spectrogram_patch",
     "video": "model.video_patch",
+    "audio window": "model.spectrogram_window",
+    "video window": "model.video_window",
     "mean": "model.spectrogram_mean",
     "std": "model.spectrogram_std",
     "num_bins": "model.spectrogram_bins",
@@ -58,7 +63,7 @@ def start_weights(model: AudioVisualClassifier, config: Config) -> StartReport |
         return None
     log_mel = model.preprocessor.log_mel if "audio" in model.backbone.streams else None
     heard = {} if log_mel is None else {"log_mel": keras.saving.serialize_keras_object(log_mel)}
-    start = start_zorro if config.model.backbone == "zorro_vit" else start_backbone
+    start = start_backbone if config.model.backbone == "perceiver_io" else start_zorro
     report = start(model.backbone, config.model.pretrained, preprocessing=heard, keys=_KEYS)
     return dataclasses.replace(report, note=f"The heads are fresh. {report.note}".rstrip())
 

@@ -1,4 +1,4 @@
-"""Starts a Zorro-ViT from an earlier one, or from a vision transformer of pictures."""
+"""Starts a Zorro from an earlier one, or a Zorro-ViT from a vision transformer of pictures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ import keras
 from zorro_keras import weights
 from zorro_keras.applications.pipelines.faults import CheckpointError
 from zorro_keras.applications.training.start_weights import StartReport, check_preprocessing, refused
-from zorro_keras.layers import Tokenizer
-from zorro_keras.models import ZorroViTBackbone
+from zorro_keras.applications.training.zorro_parts import (
+    KINDS,
+    Backbone,
+    parts_of,
+    settings_of,
+)
+from zorro_keras.layers import LearnedArray, LearnedPositions
+from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 
-_SIZES = ("num_layers", "num_heads", "hidden_dim", "mlp_dim")
+_READABLE = {
+    ZorroViTBackbone: "Zorro-ViT, or a vision transformer",
+    ZorroSwinBackbone: "Zorro-Swin",
+    ZorroHiPBackbone: "Zorro-HiP",
+}
 
 
 def start_zorro(
-    backbone: ZorroViTBackbone,
+    backbone: Backbone,
     source: str,
     *,
     preprocessing: Mapping[str, Any] | None = None,
@@ -27,13 +37,14 @@ def start_zorro(
 ) -> StartReport:
     """Puts pretrained weights into a new backbone.
 
-    The blocks must be those of the pretrained model. From a Zorro, the tokenizers and learned tokens of the
-    streams that both have are copied, positions interpolated to the new grid, and the read-out where it
-    answers for the same streams. From a vision transformer see `zorro_keras.weights.load_vit`.
+    The layers must be those of the pretrained model. From a Zorro of the same kind, what belongs to the
+    streams that both have is copied, positions interpolated to the new grid, and what reads streams or
+    answers for them, such as the read-out, where they are the same. A Zorro-ViT may also start from a vision
+    transformer, see `zorro_keras.weights.load_vit`.
 
     Args:
         backbone: of the new model; changed in place.
-        source: preset folder of a model with a Zorro-ViT, or what `load_vit` reads.
+        source: preset folder of a model with the same kind of Zorro, or what `load_vit` reads.
         preprocessing: settings of the new model's preprocessor that must be those of the preset's.
         keys: optional dict of the name of a setting, or of a stream for its patch, to its key in the
             configuration, for errors.
@@ -46,61 +57,57 @@ def start_zorro(
     """
     keys = keys or {}
     try:
-        if not _is_zorro(Path(source)):
+        kind = _kind_of(Path(source))
+        if kind is None and isinstance(backbone, ZorroViTBackbone):
             return _start_from_vit(backbone, source)
-        pretrained = ZorroViTBackbone.from_preset(source)
+        pretrained = type(backbone).from_preset(source)
     except (ValueError, TypeError, KeyError, OSError) as error:  # a WeightsError is a ValueError
         if isinstance(error, weights.WeightsError) and error.size is not None:
             raise _differs(source, *error.size, keys) from error
         raise CheckpointError(
-            f"It must be the preset of a model with a Zorro-ViT, or a vision transformer: {error}",
+            f"It must be the preset of a model with a {_READABLE[type(backbone)]}: {error}",
             path=source, stage="start_weights", reason="bad_preset",
         ) from error  # fmt: skip
     check_preprocessing(source, preprocessing or {}, keys)
     _check_settings(source, pretrained, backbone, keys)
-    theirs, ours = _parts(pretrained), _parts(backbone)
-    shared = [part for part in ours if part in theirs and _may_copy(part, theirs[part], ours[part])]
-    for part in shared:
-        for new, old in zip(ours[part], theirs[part], strict=True):
-            _copy(new, old)
-    return _report(source, ours, set(shared))
+    theirs, ours = parts_of(pretrained), parts_of(backbone)
+    shared = [part for part in ours if part in theirs]
+    return _report(source, ours, {part for part in shared if _copy(part, pretrained, backbone)})
 
 
-def _is_zorro(path: Path) -> bool:
+def _kind_of(path: Path) -> str | None:
+    """The class of Zorro in a preset folder, or `None`."""
     if not ((path / "config.json").is_file() and (path / "metadata.json").is_file()):
-        return False
+        return None
     about = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    return isinstance(about, dict) and about.get("class_name") == ZorroViTBackbone.__name__
+    kind = about.get("class_name") if isinstance(about, dict) else None
+    return kind if kind in KINDS else None
 
 
 def _start_from_vit(backbone: ZorroViTBackbone, source: str) -> StartReport:
     report = weights.load_vit(backbone, source)
-    used, parts = {use.weight for use in report.used}, _parts(backbone)
+    used, parts = {use.weight for use in report.used}, parts_of(backbone)
     copied = {part for part, layers in parts.items() if used >= {w.path for x in layers for w in x.weights}}
     return _report(source, parts, copied, " ".join(report.summary().split("\n")))
 
 
-def _parts(backbone: ZorroViTBackbone) -> dict[str, list[keras.layers.Layer]]:
-    """The layers that are copied together, by the name that people read."""
-    transformer = backbone.transformer
-    parts = {"blocks": [*transformer.blocks, transformer.norm]}
-    parts |= {f"tokenizer {name}": [tokenizer] for name, tokenizer in transformer.tokenizers.items()}
-    parts |= {f"tokens {name}": list(layers) for name, layers in transformer.learned.items()}
-    return {**parts, "read-out": [transformer.readout.readout]}
-
-
-def _may_copy(part: str, theirs: list[keras.layers.Layer], ours: list[keras.layers.Layer]) -> bool:
-    return part != "read-out" or all(
-        getattr(theirs[0], name) == getattr(ours[0], name) for name in ("outputs", "mlp_dim")
-    )
-
-
-def _copy(new: keras.layers.Layer, old: keras.layers.Layer) -> None:
-    if isinstance(new, Tokenizer):
-        new.embedding.set_weights(old.embedding.get_weights())
-        new.positions.assign_resized(old.positions)
-        return
-    new.set_weights(old.get_weights())
+def _copy(part: str, theirs: Backbone, ours: Backbone) -> bool:
+    """Copies a part that both have and returns True, or leaves one that answers for others as it is."""
+    pairs = list(zip(parts_of(ours)[part], parts_of(theirs)[part], strict=True))
+    for attribute in ("outputs", "mlp_dim", "sources"):
+        if any(getattr(new, attribute, None) != getattr(old, attribute, None) for new, old in pairs):
+            return False
+    if part.startswith("latents") and any(new.length != old.length for new, old in pairs):
+        return False
+    for new, old in pairs:
+        if isinstance(new, LearnedPositions):
+            new.assign_resized(old)
+        elif part.startswith("tokenizer") and isinstance(new, LearnedArray):
+            name = part.split()[1]
+            new.assign_resized(old, theirs.streams[name].grid, ours.streams[name].grid)
+        else:
+            new.set_weights(old.get_weights())
+    return True
 
 
 def _report(
@@ -115,28 +122,20 @@ def _report(
     )
 
 
-def _check_settings(
-    source: str, theirs: ZorroViTBackbone, ours: ZorroViTBackbone, keys: Mapping[str, str]
-) -> None:
-    """Refuses a Zorro of other blocks, and streams in both that are read or cut in another way."""
-    names = list(_SIZES)
-    if set(theirs.transformer.learned) & set(ours.transformer.learned):
-        names.append("num_fusion_tokens")
-    pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
+def _check_settings(source: str, theirs: Backbone, ours: Backbone, keys: Mapping[str, str]) -> None:
+    """Refuses a Zorro of other layers, and streams in both that are read or cut in another way."""
     common = [name for name in ours.routing if name in theirs.routing]
-    pairs["routing"] = tuple(dict(each.routing.restrict(common)) for each in (theirs, ours))
-    for name in set(theirs.streams) & set(ours.streams):
-        pairs[name] = tuple(_cut(each.streams[name]) for each in (theirs, ours))
-    for name, (old, new) in pairs.items():
-        if old != new:
-            raise _differs(source, name, old, new, keys)
+    given = [name for name in common if name in ours.streams]
+    old, new = settings_of(theirs, given), settings_of(ours, given)
+    for settings, backbone in ((old, theirs), (new, ours)):
+        settings["routing"] = dict(backbone.routing.restrict(common))
+        if common == given:
+            settings.pop("num_fusion_tokens", None)  # no stream that both have is of such tokens
+    for name in new:
+        if old[name] != new[name]:
+            raise _differs(source, name, old[name], new[name], keys)
 
 
 def _differs(source: str, name: str, old: Any, new: Any, keys: Mapping[str, str]) -> CheckpointError:
     hint = f", set by `{keys[name]}`" if name in keys else ""
     return refused(source, f"its `{name}` is {old!r}, not {new!r}{hint}")
-
-
-def _cut(stream: Any) -> tuple[Any, ...]:
-    """What the kernel of a stream's tokenizer depends on."""
-    return type(stream).__name__, stream.patch, *stream.shape[len(stream.patch) :]

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import learned_array
+from zorro_keras.layers.learned_positions import resize_positions
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -40,6 +41,16 @@ class LearnedArray(keras.layers.Layer):
         array = self.array if rows is None else ops.take(self.array, rows, axis=0)
         array = ops.cast(array, self.compute_dtype)[None]
         return ops.broadcast_to(array, (ops.shape(like)[0], *ops.shape(array)[1:]))
+
+    def assign_resized(self, source, old_grid, new_grid):
+        """Takes over the vectors of another `LearnedArray`, one for each place of a grid, on another grid.
+
+        Args:
+            source: `LearnedArray` of as many vectors as `old_grid` has places, the last axis fastest.
+            old_grid, new_grid: tuples of int, of one length.
+        """
+        array = ops.convert_to_numpy(source.array)
+        self.array.assign(resize_positions(array, tuple(old_grid), tuple(new_grid)))
 
     def compute_output_spec(self, like, rows=None):
         length = self.length if rows is None else rows.shape[0]

@@ -10,6 +10,8 @@ from tests.backend import array
 from zorro_keras import models
 from zorro_keras.applications.audio_visual_classification import AudioVisualClassifier, build_model
 from zorro_keras.applications.audio_visual_classification.config import CONFIGS
+from zorro_keras.applications.audio_visual_classification.model import start_weights
+from zorro_keras.applications.pipelines.faults import CheckpointError
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.endpoints import endpoints_of
 from zorro_keras.applications.training.open_model import open_model
@@ -138,3 +140,61 @@ def test_a_classifier_wants_no_reconstructions():
     with pytest.raises(ValueError, match=r"give it `backbone.encoding_half\(\)`"):
         AudioVisualClassifier(backbone, 3)
     assert set(AudioVisualClassifier(backbone.encoding_half(), 3).heads) == HEADS
+
+
+# === Starting from an earlier run ===
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def preset(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("presets")
+    task(request.param).save_to_preset(str(folder))
+    return request.param, folder
+
+
+def started(preset, *changes):
+    kind, folder = preset
+    changed = apply_overrides(config(kind), [f"model.pretrained={folder}", *changes])
+    model = build_model(changed, ["bell", "drum"])
+    return model, start_weights(model, changed)
+
+
+def test_a_run_starts_from_an_earlier_one_but_for_the_heads(preset):
+    model, report = started(preset)
+    earlier = task(preset[0]).backbone
+    assert not report.fresh and "The heads are fresh." in str(report)
+    assert sum(report.copied.values()) == earlier.count_params()
+    for mine, theirs in zip(model.backbone.weights, earlier.weights, strict=True):
+        np.testing.assert_array_equal(array(mine), array(theirs))
+
+
+def test_longer_clips_of_fewer_streams_take_what_they_share(preset):
+    model, report = started(preset, "data.geometry.num_frames=8", "data.streams=video")
+    assert "read-out" in report.fresh and any("video" in part for part in report.copied)
+    assert not any("audio" in part for part in {**report.copied, **report.fresh})
+    earlier = {weight.path: array(weight) for weight in task(preset[0]).backbone.weights}
+    equal = [
+        w.path for w in model.backbone.weights
+        if w.path.endswith("kernel") and (array(w) == earlier[w.path]).all()
+    ]  # fmt: skip
+    assert any("video" in path for path in equal) and not any("readout" in path for path in equal)
+
+
+@pytest.mark.parametrize(
+    "preset, changes, message",
+    [
+        ("zorro_swin", ["model.hidden_dim=8"], "its `hidden_dim` is 6, not 8, set by `model.hidden_dim`"),
+        ("zorro_swin", ["model.video_window=2,2,3"], "is .*, set by `model.video_window`"),
+        ("zorro_hip", ["model.num_latents=3,5"], r"is \(3, 4\), not \(3, 5\), set by `model.num_latents`"),
+    ],
+    indirect=["preset"],
+)
+def test_what_does_not_fit_is_refused_by_its_setting(preset, changes, message):
+    with pytest.raises(CheckpointError, match=message):
+        started(preset, *changes)
+
+
+def test_a_zorro_of_another_kind_is_no_start(preset):
+    other = "zorro_vit" if preset[0] != "zorro_vit" else "zorro_hip"
+    with pytest.raises(CheckpointError, match="must be the preset of a model with a Zorro-"):
+        started((other, preset[1]))

@@ -25,20 +25,22 @@ SETTINGS = (
     "model.spectrogram_frames=64",
     "model.spectrogram_bins=16",
     "model.spectrogram_patch=(16,8)",
-    "model.num_layers=1",
-    "model.hidden_dim=16",
-    "model.dropout_rate=0.1",
     "model.stochastic_depth_rate=0.2",
 )
+SIZES = {  # configuration: how it is made smaller
+    "tiny": ("model.num_layers=1", "model.hidden_dim=16", "model.dropout_rate=0.1"),
+    "swin_tiny": ("model.num_layers=1,1", "model.hidden_dim=8"),
+    "hip_tiny": ("model.num_latents=5,5", "model.hidden_dim=16,16", "model.dropout_rate=0.1"),
+}
 
 
-def start(run, shards):
+def start(config, run, shards):
     program = "import sys; from zorro_keras.applications.cli import main; sys.exit(main())"
     words = [
         "train",
         "audio_visual_classification",
         "--config",
-        "tiny",
+        config,
         "--data",
         str(shards),
         "--out",
@@ -50,7 +52,7 @@ def start(run, shards):
             "-c",
             program,
             *words,
-            *(word for setting in SETTINGS for word in ("--set", setting)),
+            *(word for setting in (*SETTINGS, *SIZES[config]) for word in ("--set", setting)),
         ],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.DEVNULL,
@@ -65,9 +67,10 @@ def finish(process):
 
 
 @pytest.mark.slow
-def test_a_killed_classifier_ends_like_one_never_killed(small_clips, tmp_path):
-    finish(start(tmp_path / "unbroken", small_clips.shards))
-    process = start(tmp_path / "killed", small_clips.shards)
+@pytest.mark.parametrize("config", SIZES)
+def test_a_killed_classifier_ends_like_one_never_killed(config, small_clips, tmp_path):
+    finish(start(config, tmp_path / "unbroken", small_clips.shards))
+    process = start(config, tmp_path / "killed", small_clips.shards)
     deadline = time.monotonic() + 240
     while not list((tmp_path / "killed").glob("checkpoints/step-*")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()[-3000:]
@@ -75,5 +78,5 @@ def test_a_killed_classifier_ends_like_one_never_killed(small_clips, tmp_path):
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    finish(start(tmp_path / "killed", small_clips.shards))
+    finish(start(config, tmp_path / "killed", small_clips.shards))
     assert final_state(tmp_path / "killed") == final_state(tmp_path / "unbroken")
