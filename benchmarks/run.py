@@ -12,7 +12,7 @@ from pathlib import Path
 
 import measure
 
-SCRIPTS = ("attention.py", "fit_overhead.py", "pipeline.py")
+SCRIPTS = ("attention.py", "hip.py", "fit_overhead.py", "pipeline.py")
 PACKAGES = ("keras", "keras-hub", "jax", "tensorflow", "av")
 
 
