@@ -141,6 +141,7 @@ class ModelConfig:
             fits = value is None or isinstance(value, tuple) == is_sequence
             check(name, fits, f"{kind}, of {self.backbone}", value)
         if self.backbone == "zorro_swin":
+            check("waveform_patch", self.waveform_patch is None, "None of zorro_swin", self.waveform_patch)
             check(
                 "routing", self.routing in ("zorro", "late"), '"zorro" or "late" of zorro_swin', self.routing
             )
