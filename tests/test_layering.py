@@ -28,7 +28,7 @@ SHARED_RANKS = {
 COMMAND_LINE = {"cli", "doctor", "demo"}
 
 LIBRARY_MAY_IMPORT = {"keras", "keras_hub", "numpy", LIBRARY} | set(sys.stdlib_module_names)
-FILE_FORMATS = {"weights": {"safetensors"}}
+FILE_FORMATS = {"weights": {"h5py", "safetensors"}}
 BACKENDS = {"zorro_keras.layers.kernels": {"jax"}}  # the one place that knows which backend runs it
 ROUTING_MAY_IMPORT = {"numpy", LIBRARY} | set(sys.stdlib_module_names)
 PRIVATE = ("keras.src", "keras_hub.src")

@@ -1,4 +1,4 @@
-"""Published files of Swin: official names in, resized, sliced and inflated where asked."""
+"""Models built from published files of Swin: official names in, resized, sliced and inflated where asked."""
 
 import functools
 
@@ -10,7 +10,7 @@ from tests.weights.files import torch_zip
 from tests.weights.swin_weights import normal, our_outputs
 from zorro_keras import streams as zs
 from zorro_keras import weights
-from zorro_keras.models import SwinBackbone
+from zorro_keras.models import SwinBackbone, ZorroSwinBackbone
 from zorro_keras.weights.load import variable_at
 from zorro_keras.weights.swin_names import swin_rows
 from zorro_keras.weights.swin_resize import bias_table
@@ -29,6 +29,18 @@ def trained(kind, window):
     for weight in backbone.weights:
         weight.assign(array(weight) + 0.2 * random.normal(size=weight.shape))
     return backbone
+
+
+def zorro():
+    """Returns a Zorro-Swin of the sizes of `trained`, which shows clips and spectrograms."""
+    streams = {**VIDEO, "audio": zs.Spectrogram(10, 14, patch=(2, 2))}
+    return ZorroSwinBackbone(
+        streams,
+        windows={"video": (2, 3, 3), "audio": (5, 2)},
+        num_fusion_tokens=3,
+        fusion_every="stage",
+        **SIZES,
+    )
 
 
 def official(backbone, prefix=""):
@@ -51,7 +63,7 @@ def official(backbone, prefix=""):
 
 def loaded(tensors, tmp_path, *arguments, **overrides):
     (tmp_path / "swin.pth").write_bytes(torch_zip(tensors))
-    return weights.load_swin(tmp_path / "swin.pth", *arguments, **overrides)
+    return weights.convert_swin(tmp_path / "swin.pth", *arguments, **overrides).backbone
 
 
 @pytest.mark.parametrize(
@@ -136,6 +148,99 @@ def test_a_table_is_stretched_as_by_torch(tmp_path):
         np.testing.assert_allclose(found, expected.transpose(1, 2, 0), atol=1e-5)
 
 
+# === A model that is there ===
+
+
+def written(tensors, path):
+    path.write_bytes(torch_zip(tensors))
+    return path
+
+
+def test_every_weight_of_a_swin_is_started_and_every_tensor_named(tmp_path):
+    model = trained("image", (3, 3))
+    tensors = {**official(model), "head.weight": np.ones((5, 12), "float32")}
+    started = SwinBackbone(IMAGE, window=(3, 3), **SIZES)
+    report = weights.load_swin(started, written(tensors, tmp_path / "swin.pth"))
+    for new, old in zip(started.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(array(new), array(old))
+    assert report.kept == () and {use.weight for use in report.used} == {w.path for w in model.weights}
+    assert {use.source for use in report.used} | set(report.unused) == set(tensors)
+    assert report.unused == {
+        "head.weight": "the head of another task",
+        "layers.0.blocks.0.attn.relative_position_index": "computed from the window",
+    }
+    assert report.settings == {"window": ((3, 3), "shapes")}
+    assert (
+        "attn.qkv.weight -> stage_0_block_0/attention/projections/key/kernel 6x6, third 2 of 3, transposed"
+        in (report.table())
+    )
+
+
+def test_trunks_of_a_zorro_start_from_a_source_each(tmp_path):
+    pictures, clips = trained("image", (3, 3)), trained("video", (3, 7, 7))
+    backbone = zorro()
+    before = {weight.path: array(weight) for weight in backbone.weights}
+    path = written(official(pictures), tmp_path / "swin.pth")
+    report = weights.load_swin(backbone, path, stream="audio")
+    moved = {weight.path for weight in backbone.weights if (array(weight) != before[weight.path]).any()}
+    assert moved == {use.weight for use in report.used} and set(report.kept) == set(before) - moved
+    assert all(path.startswith("audio_") for path in moved)
+    assert "from windows 3 x 3 to 5 x 2" in report.table() and "for patches 2 x 2 x 1" in report.table()
+    weights.load_swin(backbone, written(official(clips), tmp_path / "video.pth"), stream="video")
+    trunks = backbone.swin.trunks
+    np.testing.assert_array_equal(array(trunks["video"].norm.gamma), array(clips.trunk.norm.gamma))
+    np.testing.assert_array_equal(array(trunks["audio"].norm.gamma), array(pictures.trunk.norm.gamma))
+    expected = bias_table(array(pictures.trunk.stages[1][0].attention.bias_table), (3, 3), (5, 2))
+    np.testing.assert_array_equal(array(trunks["audio"].stages[1][0].attention.bias_table), expected)
+    report = weights.load_swin(backbone, path)  # both
+    assert {use.weight.partition("_")[0] for use in report.used} == {"audio", "video"}
+    np.testing.assert_array_equal(array(trunks["video"].norm.gamma), array(pictures.trunk.norm.gamma))
+
+
+@pytest.mark.parametrize(
+    "build, options, message",
+    [
+        (zorro, {"stream": "sound"}, r"`stream` must be one of \['video', 'audio'\].*'sound'"),
+        (zorro, {"stream": "audio"}, r"patch of the weights, \(2, 2, 2\).*Received: \(2, 2\) of `audio`"),
+        (zorro, {}, "of `audio`"),  # and the video's trunk stays as it was, too
+        (lambda: zs.Tokens(5, 7), {}, "must be a SwinBackbone or a ZorroSwinBackbone. Received: Tokens"),
+        (
+            lambda: SwinBackbone(VIDEO, num_layers=(2, 1), num_heads=(2, 3), hidden_dim=6),
+            {},
+            r"`num_layers` of the model must be \[2, 2\].*Received: num_layers=\(2, 1\)",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_stays_as_it_was(build, options, message, tmp_path):
+    backbone = build()
+    before = [array(weight) for weight in getattr(backbone, "weights", ())]
+    path = written(official(trained("video", (3, 7, 7))), tmp_path / "swin.pth")
+    with pytest.raises(weights.WeightsError, match=message):
+        weights.load_swin(backbone, path, **options)
+    for new, old in zip(getattr(backbone, "weights", ()), before, strict=True):
+        np.testing.assert_array_equal(array(new), old)
+
+
+def test_biases_that_no_block_has_are_zero_and_named(tmp_path):
+    tensors = {
+        name: x for name, x in official(trained("image", (3, 3))).items() if not name.endswith("qkv.bias")
+    }
+    conversion = weights.convert_swin(written(tensors, tmp_path / "swin.pth"), IMAGE)
+    assert sum(use.source == "(no bias)" for use in conversion.report.used) == 3 * 4
+    assert not array(conversion.backbone.trunk.stages[0][1].attention.projections.key_dense.bias).any()
+    tensors[f"{FIRST}qkv.bias"] = np.ones(18, "float32")
+    with pytest.raises(weights.WeightsError, match="missing: layers.0.blocks.1.attn.qkv.bias, .*"):
+        weights.convert_swin(written(tensors, tmp_path / "swin.pth"), IMAGE)
+
+
+def test_what_loads_perceivers_says_who_loads_a_swin(tmp_path):
+    path = written(official(trained("image", (3, 3))), tmp_path / "swin.pth")
+    with pytest.raises(weights.WeightsError, match="of a Swin: use `load_swin` or `convert_swin`"):
+        weights.load(path)
+
+
+# === What is refused ===
+
 FIRST = "layers.0.blocks.0.attn."
 
 
@@ -165,9 +270,9 @@ def changed(**changes):
             "a row for each offset in a window. Received: 24",
         ),
         (lambda: changed(patch_embed__proj__weight=np.ones((6, 3), "float32")), {}, "of a Swin's axes"),
-        (changed, {"streams": {"image": zs.Image(8, 8, patch=(4, 4))}}, r"patch of the file, \(2, 2\)"),
+        (changed, {"streams": {"image": zs.Image(8, 8, patch=(4, 4))}}, r"patch of the weights, \(2, 2\)"),
         (changed, {"window": (3, 3, 3)}, "No Swin has the sizes.*2 cut axes"),
-        (changed, {"num_heads": (1, 2)}, r"says what these are; leave them out. Received: \['num_heads'\]"),
+        (changed, {"num_heads": (1, 2)}, r"say what these are; leave them out. Received: \['num_heads'\]"),
         (
             lambda: changed(
                 patch_embed__proj__weight=np.ones((6000, 3, 2, 2), "float32"),

@@ -33,7 +33,8 @@ def test_their_weights_give_their_numbers(rows, columns, tmp_path):
 
     theirs = their_model()
     theirs.save_pretrained(tmp_path)
-    ours = weights.load_swin(tmp_path, {"image": zs.Image(rows, columns, patch=(2, 2))}, read_padding=True)
+    streams = {"image": zs.Image(rows, columns, patch=(2, 2))}
+    ours = weights.convert_swin(tmp_path, streams, read_padding=True).backbone
     x = normal(2, rows, columns, 3)
     with torch.no_grad():
         pixels = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())

@@ -14,7 +14,7 @@ from tests.weights.published import needs_transformers
 from zorro_keras import streams as zs
 from zorro_keras.models import ZorroViTBackbone
 from zorro_keras.routing import Routing
-from zorro_keras.weights import WeightsError, load_vit
+from zorro_keras.weights import WeightsError, load, load_vit
 from zorro_keras.weights.vit_patches import patch_kernel, refitted, resizing
 
 SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 14, "mlp_dim": 22}
@@ -350,6 +350,12 @@ def test_a_mask_token_is_not_needed_and_biases_that_are_not_there_are_no_tensors
     report = load_vit(zorro({"image": IMAGE}), tmp_path)
     assert set(report.unused) == {"vit.embeddings.cls_token", "vit.embeddings.mask_token"}
     assert f": {len(tensors) - 2} tensors used, 2 not needed, none missing." in report.summary()
+
+
+def test_what_loads_perceivers_says_who_loads_a_vit(tmp_path):
+    save_file(their_tensors(), tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="of a vision transformer: use `load_vit`"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["vit_base_patch16_224_imagenet", "hf://google/vit-base-patch16-224"])

@@ -17,7 +17,9 @@ Every one loads without options. `semantics="deepmind"` gives DeepMind's numbers
 the tanh form of GELU; for image_learned no query residual in the decoder; for image_conv DeepMind's padding
 and its kernel, whose rows and columns Hugging Face's converter exchanged.
 
-`load_swin` reads Swin and Video Swin: the official `.pth` files and Hugging Face's image models.
+`load_swin` starts a `SwinBackbone`, or the trunks of a `ZorroSwinBackbone`, from a Swin or Video Swin: the
+official `.pth` files, Hugging Face's image models, KerasCV's Video Swin and its files. `convert_swin` builds
+one.
 `load_vit` starts a `ZorroViTBackbone` from a vision transformer of keras-hub or Hugging Face.
 """
 
@@ -27,7 +29,7 @@ from zorro_keras.weights.export import save_hugging_face
 from zorro_keras.weights.load import Conversion, convert, load
 from zorro_keras.weights.report import Report, Use
 from zorro_keras.weights.settings import Setting
-from zorro_keras.weights.swin import load_swin
+from zorro_keras.weights.swin import convert_swin, load_swin
 from zorro_keras.weights.vit import load_vit
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Use",
     "WeightsError",
     "convert",
+    "convert_swin",
     "load",
     "load_swin",
     "load_vit",

@@ -20,6 +20,12 @@ _NAMES = (
 )
 _PATTERNS = ("*.safetensors", "*.bin", "*.pth", "*.pystate", "*.pickle")
 _SHARD = re.compile(r"\w[\w.-]*\.(safetensors|bin)", re.ASCII)
+# What other models are told by, and who reads them.
+_OTHERS = {
+    re.compile(r"relative_position_bias_table$"): "These are of a Swin: use `load_swin` or `convert_swin`. ",
+    re.compile(r"embeddings\.cls_token$"): "These are of a vision transformer: use `load_vit`. ",
+}
+HDF5 = b"\x89HDF\r\n\x1a\n"
 _LEGACY_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the number that torch wrote first, before it wrote zips
 
 
@@ -51,8 +57,9 @@ class Checkpoint:
         for mark, model in MARKS[origin].items():
             if mark in tensors:
                 return cls(origin, model, dict(tensors), dict(config or {}))
+        hint = next((hint for mark, hint in _OTHERS.items() if any(map(mark.search, tensors))), "")
         raise WeightsError(
-            "The tensors must be those of a published Perceiver IO model. "
+            f"The tensors must be those of a published Perceiver IO model. {hint}"
             f"Received: {len(tensors)}: {listed(tensors) or 'none'}"
         )
 
@@ -138,6 +145,11 @@ def _reader(data):
     if _LEGACY_TORCH in data[:32]:
         raise WeightsError(
             "This is a file of torch before 1.6, which is not read. Load it with torch and save it again."
+        )
+    if data.startswith(HDF5):
+        raise WeightsError(
+            "This is a file of Keras, as `save_weights` writes it. One of KerasCV's Video Swin is read by "
+            "`load_swin` and `convert_swin`; any other by the model that wrote it."
         )
     # A safetensors file begins with the length of its header, whose first byte may be a pickle's, too.
     is_safetensors = data[4:9] == b"\0\0\0\0{"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from zorro_keras.models import PerceiverIOBackbone
+from zorro_keras.models import PerceiverIOBackbone, SwinBackbone
 from zorro_keras.weights.axes import MAX_LAYERS, arrays_of, rows_of, sizes_of
 from zorro_keras.weights.build import parts
 from zorro_keras.weights.checkpoint import Checkpoint, read_checkpoint
@@ -17,7 +17,7 @@ from zorro_keras.weights.settings import Setting, settings_of
 class Conversion(NamedTuple):
     """A model with published weights, and the report on every tensor of their file."""
 
-    backbone: PerceiverIOBackbone
+    backbone: PerceiverIOBackbone | SwinBackbone
     report: Report
 
 

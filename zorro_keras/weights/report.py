@@ -20,8 +20,8 @@ class Report:
     """What became of every tensor of a file, and which settings made its model.
 
     Attributes:
-        origin: "hugging_face", "deepmind" or "keras_hub".
-        model: str, as in `Checkpoint`, or "vit".
+        origin: "hugging_face", "deepmind" or "keras_hub", and of a Swin "official" or "keras_cv".
+        model: str, as in `Checkpoint`, or "vit" or "swin".
         semantics: like `origin`, whose numbers the model gives.
         used: tuple of `Use`, one for each weight of the model that was given one.
         unused: dict of tensor to the reason why no model needs it.

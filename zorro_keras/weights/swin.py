@@ -1,196 +1,222 @@
 """Published weights of Swin and Video Swin, without the libraries that wrote them."""
 
 import math
-import re
 
 import numpy as np
 
 from zorro_keras import streams as zs
-from zorro_keras.models import SwinBackbone
-from zorro_keras.weights.checkpoint import read_tensors
-from zorro_keras.weights.error import WeightsError, listed
-from zorro_keras.weights.load import assign, variable_at
-from zorro_keras.weights.swin_names import swin_rows, swin_to_ours
-from zorro_keras.weights.swin_resize import bias_table, patch_kernel
+from zorro_keras.models import SwinBackbone, ZorroSwinBackbone
+from zorro_keras.weights.error import SizeMismatch, WeightsError
+from zorro_keras.weights.load import Conversion, variable_at, weights_without
+from zorro_keras.weights.report import NO_BIAS, Report, Use
+from zorro_keras.weights.swin_resize import bias_table, patch_kernel, surrounded
+from zorro_keras.weights.swin_source import read_swin
 
-_PREFIXES = ("backbone.", "swin.")  # of video's official files, of Hugging Face's classifiers
-_BLOCK = re.compile(r"(?:encoder\.)?layers\.(\d+)\.blocks\.(\d+)\.")
-_UNUSED = re.compile(r".*\.(relative_position_index|attn_mask)|(head|cls_head|classifier)\..*")
-_SPATIAL = 7  # rows and columns of the window of every published Video Swin
 _REDUCTION = 32  # patches of 4, and three mergings
 _CLIP = {"frames": 32, "height_px": 224, "width_px": 224}
 
 
-def load_swin(path, streams=None, **overrides) -> SwinBackbone:
-    """Builds a Swin from published weights, without its classifier.
+def load_swin(backbone: SwinBackbone | ZorroSwinBackbone, source, stream=None) -> Report:
+    """Gives a Swin, or trunks of a Zorro-Swin, published weights; a classifier's last layer is left out.
 
-    The sizes are those of the tensors. For another window the tables of biases are resized; weights of
-    pictures also begin a model of clips, inflated along time, or one of spectrograms, whose patches take the
-    sum of the colours.
+    For another window the tables of biases are resized, and fewer frames take their own rows. Weights of
+    pictures also start a trunk of clips, inflated along time so that a still clip gives what its picture
+    gave, and one of spectrograms, whose patches take the sum of the colours: a grey picture gives what it
+    gave. Fusion tokens and the read-out keep their weights.
 
     Args:
-        path: str or path of an official `.pth` file of images or of videos, or of a Hugging Face repository
-            on disk, see `read_checkpoint`.
-        streams: dict of one name to description, with the patch of the file, or with any number of frames in
-            front of it; `None` for "image" or "video" of the published size.
-        **overrides: further arguments of `SwinBackbone`, such as `window` or `dtype`. The window is by
-            default the file's, and for clips from pictures 8 frames deep.
+        backbone: `SwinBackbone` or `ZorroSwinBackbone` of the source's sizes; changed in place, whole or not
+            at all.
+        source: path of an official `.pth` file of images or of videos, or of a Hugging Face repository on
+            disk, see `read_checkpoint`; a `VideoSwinBackbone` of KerasCV, or its `.weights.h5` file.
+        stream: name of the stream whose trunk is started; `None` for every stream.
 
     Returns:
-        `SwinBackbone`. The official code reads what fills up a grid (`read_padding=True`) and takes other
-        rows of its tables where a window of clips is smaller in space (`slice_index=True`). At the published
-        sizes there is neither.
+        `Report`: every tensor of the source, used or not and why, and the weights that the model kept. The
+        setting `window` is the one that the tables of the source are for; `include_rescaling` says whether a
+        KerasCV model scales its pixels itself: here they come scaled.
 
     Raises:
-        WeightsError: for a file that cannot be read or trusted; for missing, unknown or misshapen tensors,
-            naming them; and for streams that the weights cannot be made to fit.
+        WeightsError: for what cannot be read or trusted; for missing, unknown or misshapen tensors, naming
+            them; for other sizes than the source's, patches that its weights cannot be made to fit, and
+            unknown streams.
 
     Example:
 
     ```python
-    backbone = zk.weights.load_swin("swin_tiny_patch4_window7_224.pth")
-    clips = {"video": zk.streams.Video(8, 224, 224, patch=(2, 4, 4))}
-    inflated = zk.weights.load_swin("swin_tiny_patch4_window7_224.pth", clips)
+    backbone = zk.models.ZorroSwinBackbone.from_variant("tiny", streams)
+    zk.weights.load_swin(backbone, "swin_tiny_patch4_window7_224.pth", stream="audio")
+    report = zk.weights.load_swin(backbone, "swin_tiny_patch244_window877_kinetics400_1k.pth", stream="video")
+    print(report.summary())
     ```
 
     Reference:
-        microsoft/Swin-Transformer; SwinTransformer/Video-Swin-Transformer; the Swin of
+        microsoft/Swin-Transformer; SwinTransformer/Video-Swin-Transformer; keras-team/keras-cv; the Swin of
         huggingface/transformers.
     """
-    _, tensors = read_tensors(path)
-    return convert_swin(tensors, streams, **overrides)
+    trunks = _trunks(backbone, stream)
+    window = next(iter(trunks.values())).stages[0][0].window
+    return _start(backbone, trunks, read_swin(source, window))
 
 
-def convert_swin(tensors, streams=None, **overrides) -> SwinBackbone:
-    """Builds a Swin from named arrays, see `load_swin`."""
-    origin, tensors = _recognised(tensors)
-    num_layers = _num_layers(tensors)
-    rows = {row.ours: row for row in swin_rows(num_layers)}
-    names = {ours: getattr(row, origin) for ours, row in rows.items()}
-    _check_names(tensors, set(names.values()))
-    sizes, patch, window = _sizes(num_layers, {ours: tensors[name].shape for ours, name in names.items()})
-    if told := sorted(set(overrides) & set(sizes)):
-        raise WeightsError(f"The file says what these are; leave them out. Received: {told}")
-    _check_enough(tensors, sizes)
-    streams = _published(patch, window) if streams is None else dict(streams)
-    _check_streams(streams, patch)
+def convert_swin(source, streams=None, **overrides) -> Conversion:
+    """Builds a Swin from published weights, and says what became of each of their tensors.
+
+    The sizes are those of the tensors. What `load_swin` fits to a model is fitted here too.
+
+    Args:
+        source: as for `load_swin`.
+        streams: dict of one name to description, with the patch of the source, or with any number of frames
+            in front of it; `None` for "image" or "video" of the published size.
+        **overrides: further arguments of `SwinBackbone`, such as `window` or `dtype`. The window is by
+            default the source's, and for clips from pictures 8 frames deep.
+
+    Returns:
+        `Conversion`: a `SwinBackbone`, and the report. The official code and KerasCV read what fills up a
+        grid (`read_padding=True`), and the official code takes other rows of its tables where a window of
+        clips is smaller in space (`slice_index=True`). At the published sizes there is neither.
+
+    Raises:
+        WeightsError: as `load_swin`, and for streams that the weights cannot be made to fit.
+
+    Example:
+
+    ```python
+    backbone = zk.weights.convert_swin("swin_tiny_patch4_window7_224.pth").backbone
+    clips = {"video": zk.streams.Video(8, 224, 224, patch=(2, 4, 4))}
+    inflated = zk.weights.convert_swin("swin_tiny_patch4_window7_224.pth", clips).backbone
+    ```
+    """
+    swin = read_swin(source, overrides.get("window"))
+    if told := sorted(set(overrides) & set(swin.sizes)):
+        raise WeightsError(f"The weights say what these are; leave them out. Received: {told}")
+    _check_enough(swin)
+    streams = _published(swin) if streams is None else dict(streams)
+    for name, described in streams.items():
+        _check_patch(name, described, swin.patch)
+    arguments = {"window": _window_for(streams, swin.windows[0]), **swin.sizes, **overrides}
     try:
-        backbone = SwinBackbone(streams, **{"window": _window_for(streams, window), **sizes, **overrides})
+        backbone = SwinBackbone(streams, **arguments)
     except ValueError as error:
         raise WeightsError(f"No Swin has the sizes that were found: {error}") from error
-    arrays = {}
-    for ours, row in rows.items():
-        stored, shape = tensors[names[ours]], tuple(variable_at(backbone, ours).shape)
-        try:
-            arrays[row] = _fitted(row, swin_to_ours(row, origin, stored), patch, window, backbone)
-            fits = arrays[row].shape == shape
-        except ValueError:  # of numpy: it has not even the axes
-            fits = False
-        if not fits:
-            raise WeightsError(
-                f"`{names[ours]}` is misshapen: it must give {shape}, in our order. Received: {stored.shape}"
-            )
-    assign(backbone, arrays)
-    return backbone
+    return Conversion(backbone, _start(backbone, _trunks(backbone, None), swin))
 
 
-def _recognised(tensors):
-    """Returns the origin, and the tensors without what stands before the names of a whole file."""
-    for prefix in _PREFIXES:
-        if any(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    tensors = {name: tensor for name, tensor in tensors.items() if not _UNUSED.fullmatch(name)}
-    for name, tensor in tensors.items():
-        if tensor.dtype.kind != "f":
-            raise WeightsError(f"`{name}` must hold floats. Received: dtype={tensor.dtype}")
-    return "hugging_face" if "embeddings.norm.weight" in tensors else "official", tensors
-
-
-def _num_layers(tensors):
-    """Returns the number of blocks of each stage."""
-    found = {(int(match[1]), int(match[2])) for match in map(_BLOCK.match, tensors) if match}
-    stages = len({stage for stage, _ in found})
-    if not found:
+def _trunks(backbone, stream):
+    """Returns the trunks to start, by stream."""
+    if isinstance(backbone, ZorroSwinBackbone):
+        trunks = backbone.swin.trunks
+    elif isinstance(backbone, SwinBackbone):
+        trunks = dict.fromkeys(backbone.streams, backbone.trunk)
+    else:
         raise WeightsError(
-            f"The tensors must be those of a Swin. Received: {len(tensors)}: {listed(tensors) or 'none'}"
+            "`backbone` must be a SwinBackbone or a ZorroSwinBackbone. "
+            f"Received: {type(backbone).__name__}; `convert_swin` builds one from weights alone"
         )
-    return [sum(stage == place for place, _ in found) for stage in range(stages)]
+    if stream is not None and stream not in trunks:
+        raise WeightsError(f"`stream` must be one of {list(trunks)}, or None. Received: stream={stream!r}")
+    return dict(trunks) if stream is None else {stream: trunks[stream]}
 
 
-def _check_names(tensors, wanted):
-    faults = {"missing": wanted - set(tensors), "unknown": set(tensors) - wanted}
-    if any(faults.values()):
-        found = "; ".join(f"{fault}: {listed(names)}" for fault, names in faults.items() if names)
-        raise WeightsError(f"The tensors must be those of a Swin. Received: {found}")
+def _start(backbone, trunks, swin):
+    """Gives trunks the weights of a source, and returns the report."""
+    _check_sizes(backbone, swin.sizes)
+    given = []
+    for name, trunk in trunks.items():
+        _check_patch(name, backbone.streams[name], swin.patch)
+        given += [_given(trunk, backbone.streams[name], swin, row) for row in swin.rows]
+    for variable, array, _ in given:
+        variable.assign(array)
+    used = tuple(use for *_, use in given)
+    kept = tuple(weights_without(backbone, [variable for variable, *_ in given]))
+    return Report(swin.origin, "swin", swin.origin, used, swin.unused, swin.settings, kept)
 
 
-def _sizes(num_layers, shapes):
-    """Returns what the shapes of the file tell: arguments of `SwinBackbone`, patch and window."""
-    kernel = shapes["trunk.stem.projection.kernel"]
-    tables = [shapes[f"trunk.stages.{stage}.0.attention.bias_table"] for stage in range(len(num_layers))]
-    hidden = shapes["trunk.stages.0.0.mlp.hidden_dense.bias"]
-    if len(kernel) not in (4, 5) or any(len(table) != 2 for table in tables) or len(hidden) != 1:
-        raise WeightsError(f"The patches must be of a Swin's axes. Received: {kernel}, tables {tables}")
-    sizes = {
-        "num_layers": num_layers,
-        "num_heads": [heads for _, heads in tables],
-        "hidden_dim": kernel[0],
-        "mlp_ratio": hidden[0] // max(kernel[0], 1),
-    }
-    return sizes, tuple(kernel[2:]), _window_of(tables[0][0], len(kernel) - 2)
+def _given(trunk, stream, swin, row):
+    """Returns the variable of a row, its array, and the `Use` that says where it is from."""
+    variable, stored = variable_at({"trunk": trunk}, row.ours), swin.stored(row)
+    shape = tuple(variable.shape)
+    if stored is None:
+        return variable, np.zeros(shape), Use(NO_BIAS, variable.path, shape, "zeros")
+    try:
+        array, how = _fitted(trunk, stream, swin, row)
+        fits = array.shape == shape
+    except ValueError:  # of numpy: it has not even the axes
+        fits = False
+    if not fits:
+        raise WeightsError(
+            f"`{swin.name(row)}` is misshapen: it must give {shape}, in our order. Received: {stored.shape}"
+        )
+    return variable, array, Use(swin.name(row), variable.path, shape, how)
 
 
-def _window_of(num_rows, rank):
-    """Returns the window of a table with so many rows."""
-    space = math.isqrt(num_rows) if rank == 2 else 2 * _SPATIAL - 1
-    time, rest = divmod(num_rows, space**2) if space else (0, 1)
-    if rest or time % 2 == 0 or space % 2 == 0:
-        raise WeightsError(f"A table must have a row for each offset in a window. Received: {num_rows} rows")
-    window = ((space + 1) // 2, (space + 1) // 2)
-    return window if rank == 2 else ((time + 1) // 2, *window)
+def _fitted(trunk, stream, swin, row):
+    """Returns the array of a row in our order as a trunk needs it, and in words what was done to it."""
+    array, how = swin.array(row), []
+    if row.third is not None and swin.origin != "hugging_face":
+        how.append(f"third {row.third + 1} of 3")
+    if row.form == "matrix" and swin.origin != "keras_cv":
+        how.append("transposed")
+    if row.form == "table":
+        own, whole, wanted = _windows(swin, row), swin.windows[0], trunk.stages[0][0].window
+        array = bias_table(surrounded(array, own, whole), whole, wanted)
+        how += [] if own == wanted else [f"from windows {_by(own)} to {_by(wanted)}"]
+    if row.form == "patch":
+        channels = math.prod(stream.shape[len(stream.patch) :])
+        array = patch_kernel(array, swin.patch, stream.patch, channels)
+        how.append(f"for patches {_by((*stream.patch, channels))}")
+    return np.asarray(array, "float32"), ", ".join(how) or "as it is"
 
 
-def _published(patch, window):
-    if len(patch) == 3:
-        return {"video": zs.Video(**_CLIP, patch=patch)}
-    return {"image": zs.Image(_REDUCTION * window[0], _REDUCTION * window[1], patch=patch)}
+def _windows(swin, row):
+    return swin.windows[int(row.ours.split(".")[2])]  # trunk.stages.<stage>
+
+
+def _by(sizes):
+    return " x ".join(map(str, sizes))
+
+
+def _check_sizes(backbone, sizes):
+    for name, size in sizes.items():
+        ours = getattr(backbone, name)
+        if ours != (tuple(size) if isinstance(size, list) else size):
+            raise WeightsError(
+                f"`{name}` of the model must be {size}, as that of the weights. Received: {name}={ours}",
+                size=SizeMismatch(name, size, ours),
+            )
+
+
+def _check_patch(name, stream, patch):
+    cut = tuple(getattr(stream, "patch", ()))
+    if len(cut) - len(patch) not in (0, 1) or cut[-len(patch) :] != patch:
+        raise WeightsError(
+            f"`streams` must have the patch of the weights, {patch}, or that with frames in front. "
+            f"Received: {cut} of `{name}`"
+        )
+
+
+def _published(swin):
+    if len(swin.patch) == 3:
+        return {"video": zs.Video(**_CLIP, patch=swin.patch)}
+    rows, columns = (_REDUCTION * size for size in swin.windows[0])
+    return {"image": zs.Image(rows, columns, patch=swin.patch)}
 
 
 def _window_for(streams, window):
-    """Returns the file's window, for clips from pictures so many frames deep as the published models are."""
+    """Returns the source's window, for clips from pictures as many frames deep as the published models'."""
     ranks = {len(getattr(stream, "patch", ())) for stream in streams.values()}
     return (8, *window) if ranks == {3} and len(window) == 2 else window
 
 
-def _check_enough(tensors, sizes):
+def _check_enough(swin):
     """A file of a few small tensors must not make a model that fills all memory."""
-    held = sum(tensor.size for tensor in tensors.values())
-    kernels = 4 + 2 * sizes["mlp_ratio"]  # of attention and MLP, in squares of the channels
+    held = sum(tensor.size for tensor in swin.tensors.values())
+    kernels = 4 + 2 * swin.sizes["mlp_ratio"]  # of attention and MLP, in squares of the channels
     needed = sum(
-        layers * kernels * (sizes["hidden_dim"] * 2**stage) ** 2
-        for stage, layers in enumerate(sizes["num_layers"])
+        layers * kernels * (swin.sizes["hidden_dim"] * 2**stage) ** 2
+        for stage, layers in enumerate(swin.sizes["num_layers"])
     )
     if needed > held:
         raise WeightsError(
             f"The sizes that the tensors tell need {needed} numbers or more. Received: {held} in all"
         )
-
-
-def _check_streams(streams, patch):
-    for name, stream in streams.items():
-        cut = tuple(getattr(stream, "patch", ()))
-        if len(cut) - len(patch) not in (0, 1) or cut[-len(patch) :] != patch:
-            raise WeightsError(
-                f"`streams` must have the patch of the file, {patch}, or that with frames in front. "
-                f"Received: {cut} of `{name}`"
-            )
-
-
-def _fitted(row, array, patch, window, backbone):
-    """Returns an array in our order as the model needs it."""
-    (stream,) = backbone.streams.values()
-    if row.form == "table":
-        array = bias_table(array, window, backbone.window)
-    if row.form == "patch":
-        array = patch_kernel(array, patch, stream.patch, math.prod(stream.shape[len(stream.patch) :]))
-    return np.asarray(array, "float32")

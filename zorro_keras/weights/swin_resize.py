@@ -1,5 +1,7 @@
 """Weights of a Swin for another window, for clips instead of pictures, for sounds instead of colours."""
 
+import math
+
 import numpy as np
 
 CUBIC = -0.75  # the coefficient of torch's bicubic interpolation, by which official code resizes tables
@@ -31,6 +33,27 @@ def bias_table(table, source, target):
         elif new != old:
             offsets = np.moveaxis(np.tensordot(_cubic(old, new), offsets, (1, axis)), 0, axis)
     return offsets.reshape(-1, offsets.shape[-1]).astype(table.dtype)
+
+
+def surrounded(table, source, target):
+    """Returns a table `(rows, N)` for a larger window, whose own rows are its middle.
+
+    An offset that the smaller window has not gets the row of the nearest that it has.
+
+    Args:
+        table: float array `(rows, N)`.
+        source: tuple of int, the window that it was trained for.
+        target: tuple of int, a window of the same rank that is nowhere smaller.
+
+    Raises:
+        ValueError: for another number of rows than the window has offsets.
+    """
+    spans = [2 * size - 1 for size in source]
+    if len(table) != math.prod(spans):
+        raise ValueError(f"A window of {source} needs {math.prod(spans)} rows. Received: {len(table)}")
+    offsets = np.asarray(table).reshape(*spans, -1)  # one axis for each of the window's, then N
+    more = [(new - old, new - old) for old, new in zip(source, target, strict=True)]
+    return np.pad(offsets, [*more, (0, 0)], mode="edge").reshape(-1, offsets.shape[-1])
 
 
 def patch_kernel(kernel, source, target, channels):

@@ -104,7 +104,7 @@ def _of_keras_hub(vit):
     trunk, tokenizer = vit_rows.trunk(vit.num_layers), vit_rows.tokenizer()
     variables = {row.keras_hub: variable_at(parts, row.keras_hub) for row in (*trunk, *tokenizer)}
     tensors = {
-        name: _heads_joined(name, _numbers(variable))
+        name: _heads_joined(name, numbers(variable))
         for name, variable in variables.items()
         if variable is not None
     }
@@ -118,7 +118,7 @@ def _of_keras_hub(vit):
     return VitSource("keras_hub", tensors, trunk, tokenizer, vit.num_layers, settings, unused)
 
 
-def _numbers(variable):
+def numbers(variable):
     """Returns a numpy array, of floats as float32; what is quantised stays as it is, and is refused later."""
     if keras.backend.is_float_dtype(variable.dtype):
         variable = keras.ops.cast(variable, "float32")
