@@ -10,10 +10,10 @@ from tests.backend import array
 from zorro_keras.weights.load import variable_at
 from zorro_keras.weights.swin_names import swin_rows
 
-_BLOCK = "video_swin_transformer_block"
+_BLOCK, _STEM = "video_swin_transformer_block", "layers/video_swin_patching_and_embedding"
 _SAVED = {  # by class and place
-    "videoswin_patching_and_embedding.proj": "layers/video_swin_patching_and_embedding/layers/conv3d",
-    "videoswin_patching_and_embedding.norm": "layers/video_swin_patching_and_embedding/layers/layer_normalization",
+    "videoswin_patching_and_embedding.proj": f"{_STEM}/layers/conv3d",
+    "videoswin_patching_and_embedding.norm": f"{_STEM}/layers/layer_normalization",
     "videoswin_top_norm": "layers/layer_normalization",
     "norm1": "layers/layer_normalization",
     "norm2": "layers/layer_normalization_1",

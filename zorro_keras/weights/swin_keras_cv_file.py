@@ -60,12 +60,13 @@ def read_keras_cv_file(path):
     """
     stored = _datasets(path)
     places = {name: _places(name) for name in stored}
-    stem = next(filter(None.__ne__, map(_before_stages, places.values())), None)
-    if stem is None:
+    stems = {stem for stem in map(_before_stages, places.values()) if stem is not None}
+    if len(stems) != 1:
         raise WeightsError(
-            f"{path.name} must hold a `VideoSwinBackbone` of KerasCV. "
+            f"{path.name} must hold one `VideoSwinBackbone` of KerasCV. "
             f"Received: {len(stored)} arrays: {listed(stored) or 'none'}"
         )
+    (stem,) = stems
     inside = {name: parts[len(stem) :] for name, parts in places.items() if parts[: len(stem)] == stem}
     names = {name: _name(path) for name, path in _ranked(inside).items()}
     needed = {old: new for old, new in names.items() if new is not None}
