@@ -12,6 +12,7 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 EXPECTED = {
     "add_a_third_stream": r"If the caption changes, these can change: \['caption', 'fusion', 'global'\]",
     "answer_with_a_modality_missing": r"second clip, video output: 0\.0\n",
+    "choose_a_backbone": r"(?m)(^ +\w+: .*moves fusion, global, video\n){3}",
     "classify_a_folder_of_images": r"\n\w+-\d+\.(jpg|png): \w+ \(\d+%\)\n",  # a few steps: it runs
     "custom_training_loop": r"step 9: loss [0-2]\.",  # by chance 2 log(8), 4.2
     "draw_a_routing": r"`audio` depends on: \['audio', 'fusion', 'video'\]",

@@ -163,7 +163,14 @@ AUDIOSET = Config(
     ),
 )
 
-# The generated clips, by a Zorro-Swin.
+# The generated clips, by a Zorro-Swin and by a Zorro-HiP, on two CPU cores.
+#   zorro-keras train audio_visual_classification --config swin_tiny --data DATA --out RUN
+#   zorro-keras train audio_visual_classification --config hip_tiny --data DATA --out RUN
+# Source: ours; clips and recipe are those of `tiny`. Swin: grids of 32 x 8 and 4 x 8 x 8 tokens, one merging.
+# HiP: 64 + 64 tokens in two groups of each stream, then one set of 32 latents for each.
+# Measured (320 held-out clips): sound alone, pictures alone, both; 78.1, 78.1 and 94.5 % are possible.
+#   swin_tiny  JAX seed 0 77.8, 75.3, 92.8; seed 1 77.8, 77.8, 92.2; TensorFlow 77.5, 77.2, 93.8: 250 s of CPU
+#   hip_tiny   JAX seed 0 77.5, 77.2, 91.9; seed 1 77.2, 72.5, 91.9; TensorFlow 78.1, 73.8, 92.5: 255 s of CPU
 SWIN_TINY = replace(
     TINY,
     model=ModelConfig(
@@ -184,7 +191,6 @@ SWIN_TINY = replace(
     ),
 )
 
-# The generated clips, by a Zorro-HiP.
 HIP_TINY = replace(
     TINY,
     model=ModelConfig(
@@ -195,7 +201,7 @@ HIP_TINY = replace(
         video_patch=(4, 8, 8),
         num_groups=(8, 3),
         num_layers=(2, 2),
-        num_latents=(16, 16),
+        num_latents=(32, 32),
         hidden_dim=(128, 128),
         num_heads=(4, 4),
         embed_dim=128,

@@ -114,6 +114,20 @@ def test_isolation_holds_in_half_precision(kind, dtype):
     assert (after["fusion"] != before["fusion"]).any()
 
 
+def test_isolation_holds_in_training_with_everything_random_on(kind):
+    random = {"stochastic_depth_rate": 0.4} | ({} if kind == "swin" else {"dropout_rate": 0.3})
+    zorro = build(kind, **random)
+    state = [[weight.value for weight in weights] for weights in (
+        zorro.trainable_variables, zorro.non_trainable_variables
+    )]  # fmt: skip
+    # Without state every call draws the same.
+    call = compiled(lambda inputs: zorro.stateless_call(*state, inputs, training=True)[0])
+    before = arrays(call(clips()))
+    after = arrays(call({**clips(), "video": clips(seed=1)["video"]}))
+    assert (after["audio"] == before["audio"]).all() and (after["fusion"] != before["fusion"]).any()
+    assert (before["audio"] != run(zorro, clips())["audio"]).any()  # something was dropped
+
+
 def test_gradients_across_modalities_are_exactly_zero(kind):
     def audio_output(audio, video):
         return keras.ops.sum(model(kind)({"audio": audio, "video": video})["audio"] ** 2)

@@ -2,6 +2,8 @@
 
 import keras
 
+from zorro_keras.layers.kernels import computed_once
+
 
 def branch_dropouts(branch, rank, dropout_rate, stochastic_depth_rate, seed, dtype):
     """Returns the dropouts of a branch's result, built, those of rate zero left out.
@@ -30,6 +32,24 @@ def branch_dropouts(branch, rank, dropout_rate, stochastic_depth_rate, seed, dty
             )
             layers[-1].build(())
     return layers
+
+
+def read_and_think(x, read, think, dropouts, remat, training, context=()):
+    """Returns tokens after a block's two branches, each added to what came before.
+
+    Args:
+        x: float tensor, of which each branch returns as much.
+        read: callable of `x` and the context.
+        think: callable of what the first branch has left.
+        dropouts: two lists as `branch_dropouts` returns them.
+        remat: bool, whether training recomputes the branches in the backward pass.
+        training: bool, whether dropouts act.
+        context: tuple of tensors that `read` takes beside `x`; gradients reach them with remat too.
+    """
+    if remat and training:
+        read, think = keras.remat(read), keras.remat(think)
+    x = x + drop(read(x, *context), dropouts[0], training)
+    return computed_once(x + drop(think(x), dropouts[1], training))
 
 
 def drop(x, dropouts, training):

@@ -4,9 +4,8 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.attention import Attention
-from zorro_keras.layers.branch_dropouts import branch_dropouts, drop
+from zorro_keras.layers.branch_dropouts import branch_dropouts, read_and_think
 from zorro_keras.layers.initializers import swin_kernel
-from zorro_keras.layers.kernels import computed_once
 from zorro_keras.layers.mlp import MLP
 
 
@@ -99,11 +98,8 @@ class FusionBlock(keras.layers.Layer):
         def think(tokens):
             return self.mlp(self.mlp_norm(tokens))
 
-        if self.remat and training:
-            read, think = keras.remat(read), keras.remat(think)
-        read_now = read(tokens, *(contexts[name] for name in present))
-        tokens = tokens + drop(read_now, self.dropouts[0], training)
-        return computed_once(tokens + drop(think(tokens), self.dropouts[1], training))
+        context = tuple(contexts[name] for name in present)
+        return read_and_think(tokens, read, think, self.dropouts, self.remat, training, context)
 
     def _norm(self, name, shape):
         norm = keras.layers.LayerNormalization(epsilon=self.epsilon, dtype=self.dtype_policy, name=name)

@@ -2,9 +2,8 @@
 
 import keras
 
-from zorro_keras.layers.branch_dropouts import branch_dropouts, drop
+from zorro_keras.layers.branch_dropouts import branch_dropouts, read_and_think
 from zorro_keras.layers.initializers import swin_kernel
-from zorro_keras.layers.kernels import computed_once
 from zorro_keras.layers.mlp import MLP
 from zorro_keras.layers.window_attention import WindowAttention
 
@@ -91,10 +90,7 @@ class SwinBlock(keras.layers.Layer):
         def think(x):
             return self.mlp(self.mlp_norm(x))
 
-        if self.remat and training:
-            read, think = keras.remat(read), keras.remat(think)
-        x = x + drop(read(x), self.dropouts[0], training)
-        return computed_once(x + drop(think(x), self.dropouts[1], training))
+        return read_and_think(x, read, think, self.dropouts, self.remat, training)
 
     def compute_output_spec(self, x, training=None):
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)

@@ -3,7 +3,7 @@
 import keras
 
 from zorro_keras.layers.attention import Attention
-from zorro_keras.layers.branch_dropouts import branch_dropouts, drop
+from zorro_keras.layers.branch_dropouts import branch_dropouts, read_and_think
 from zorro_keras.layers.kernels import computed_once
 from zorro_keras.layers.mlp import MLP
 
@@ -103,10 +103,7 @@ class TransformerBlock(keras.layers.Layer):
         def think(tokens):
             return self.mlp(self.mlp_norm(tokens))
 
-        if self.remat and training:
-            read, think = keras.remat(read), keras.remat(think)
-        tokens = tokens + drop(read(tokens), self.dropouts[0], training)
-        return computed_once(tokens + drop(think(tokens), self.dropouts[1], training))
+        return read_and_think(tokens, read, think, self.dropouts, self.remat, training)
 
     def step(self, tokens, plan=None, attention_mask=None, memory=None):
         """Returns the tokens `(B, T, D)` as `call` does, and the keys and values that they were read by."""
