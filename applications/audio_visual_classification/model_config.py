@@ -141,10 +141,16 @@ class ModelConfig:
             fits = value is None or isinstance(value, tuple) == is_sequence
             check(name, fits, f"{kind}, of {self.backbone}", value)
         if self.backbone == "zorro_swin":
-            check("waveform_patch", self.waveform_patch is None, "None of zorro_swin", self.waveform_patch)
-            check(
-                "routing", self.routing in ("zorro", "late"), '"zorro" or "late" of zorro_swin', self.routing
-            )
+            self._check_swin()
+
+    def _check_swin(self) -> None:
+        check("waveform_patch", self.waveform_patch is None, "None of zorro_swin", self.waveform_patch)
+        check("routing", self.routing in ("zorro", "late"), '"zorro" or "late" of zorro_swin', self.routing)
+        is_published = not self.given("num_layers", "num_heads", "hidden_dim")
+        for name, patch in (("spectrogram_patch", (4, 4)), ("video_patch", (2, 4, 4))):
+            value = getattr(self, name)
+            asked = f"{patch} of a zorro_swin without sizes of its own (num_layers, num_heads, hidden_dim)"
+            check(name, value == patch or not is_published, asked, value)
 
     def given(self, *names: str) -> dict[str, Any]:
         """The sizes among `names` that differ from the variant's."""

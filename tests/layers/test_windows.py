@@ -119,3 +119,10 @@ def test_a_grid_is_filled_up_with_zeros_at_its_end():
     filled = array(pad_to_multiples(x, (3, 2)))
     assert filled.shape == (2, 6, 6, 3)
     assert (filled[:, :5] == 1).all() and (filled[:, 5:] == 0).all()
+
+
+def test_what_is_remembered_of_windows_cannot_be_changed():
+    layout = window_layout((5, 7), (3, 2), True)
+    for remembered in (layout.groups, layout.real, relative_position_index((3, 2))):
+        with pytest.raises(ValueError, match="read-only"):
+            remembered[0, 0] = 1

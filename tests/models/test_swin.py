@@ -8,7 +8,7 @@ import pytest
 
 from tests.backend import array, compiled
 from zorro_keras import streams as zs
-from zorro_keras.models import SwinBackbone
+from zorro_keras.models import SwinBackbone, ZorroSwinBackbone
 
 IMAGE = {"image": zs.Image(height_px=20, width_px=28, patch=(2, 4))}  # a grid of 10 x 7
 VIDEO = {"video": zs.Video(frames=6, height_px=10, width_px=14, patch=(2, 2, 2))}  # 3 x 5 x 7
@@ -161,3 +161,21 @@ def test_inputs_that_do_not_fit_are_refused(inputs, message):
 def test_an_unknown_variant_is_refused():
     with pytest.raises(ValueError, match="`variant` must be one of .*'large'.*Received: variant='huge'"):
         SwinBackbone.from_variant("huge", IMAGE)
+
+
+@pytest.mark.parametrize(
+    "streams, patch",
+    [
+        ({"image": zs.Image(32, 64)}, r"\(4, 4\) for the size 'tiny'.*Received: patch=\(16, 16\)"),
+        ({"video": zs.Video(2, 32, 64)}, r"\(2, 4, 4\).*Received: patch=\(1, 16, 16\)"),
+    ],
+)
+def test_a_published_size_with_the_patches_of_a_vit_is_refused(streams, patch):
+    for kind in (SwinBackbone, ZorroSwinBackbone):
+        with pytest.raises(ValueError, match=patch):
+            kind.from_variant("tiny", streams, stochastic_depth_rate=0.1)
+
+
+def test_with_sizes_of_ones_own_every_patch_is_free():
+    made = SwinBackbone.from_variant("tiny", IMAGE, **SIZES, window=(3, 2))
+    assert made.streams == IMAGE and made.hidden_dim == 6

@@ -15,8 +15,8 @@ class WindowLayout(NamedTuple):
         shift: tuple of int, how far the grid is rolled to the front before it is cut.
         counts: tuple of int, windows along each axis.
         groups: int array `(W, T)`: the tokens of a window that have one number were neighbours in the grid
-            too; the others came together because rolling carried some around an edge.
-        real: bool array `(W, T)`, False for what only fills up the last windows.
+            too; the others came together because rolling carried some around an edge. Read-only.
+        real: bool array `(W, T)`, False for what only fills up the last windows. Read-only.
     """
 
     window: tuple
@@ -48,7 +48,7 @@ def window_layout(grid, window, shifted):
         around = places >= count * step
         groups = 2 * groups[..., None] + around
         real = real[..., None] & (places % (count * step) < size)
-    return WindowLayout(window, shift, counts, _by_window(groups, window), _by_window(real, window))
+    return WindowLayout(window, shift, counts, *(_kept(_by_window(x, window)) for x in (groups, real)))
 
 
 def _by_window(values, window):
@@ -72,7 +72,7 @@ def visible_groups(layout, read_padding):
 
 @functools.lru_cache(maxsize=256)
 def relative_position_index(window, largest=None):
-    """Returns the row of a table for every pair of tokens of a window: int array `(T, T)`.
+    """Returns the row of a table for every pair of tokens of a window: int array `(T, T)`, read-only.
 
     The table has a row for each offset, query minus key, the last axis fastest: 2 W - 1 along an axis.
 
@@ -87,4 +87,10 @@ def relative_position_index(window, largest=None):
     places = np.indices(window).reshape(len(window), -1)  # axes T
     offsets = places[:, :, None] - places[:, None, :]  # axes T T
     from_zero = offsets + np.reshape(largest, (-1, 1, 1)) - 1
-    return np.ravel_multi_index(tuple(from_zero), [2 * size - 1 for size in largest])
+    return _kept(np.ravel_multi_index(tuple(from_zero), [2 * size - 1 for size in largest]))
+
+
+def _kept(x):
+    """Returns an array that nobody can write to: the next call is given the same one."""
+    x.setflags(write=False)
+    return x

@@ -19,6 +19,7 @@ VARIANTS = {
 }
 # By the axes of the grid: of pictures as in arXiv 2103.14030, section 3.3, of clips as in arXiv 2106.13230.
 WINDOWS = {2: (7, 7), 3: (8, 7, 7)}
+PATCHES = {2: (4, 4), 3: (2, 4, 4)}
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -132,8 +133,15 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
 
     @classmethod
     def from_variant(cls, variant, streams, **overrides):
-        """Builds a published size: "tiny", "small", "base" or "large"; keyword arguments override it."""
-        return cls(streams, **{**sizes_of(variant, VARIANTS), **overrides})
+        """Builds a published size: "tiny", "small", "base" or "large"; keyword arguments override it.
+
+        A published size cuts pictures and spectrograms into patches of 4 x 4, clips into 2 x 4 x 4. Other
+        patches need sizes of your own, given here or to the constructor.
+
+        Raises:
+            ValueError: for an unknown name, and for other patches with the sizes as published.
+        """
+        return cls(streams, **sizes_for(variant, streams, overrides))
 
     def answer(self, inputs, training=None):
         """Returns the outputs for the stream: what a call runs."""
@@ -171,6 +179,28 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
     def from_config(cls, config):
         streams = streams_of(config["streams"])
         return super().from_config({**config, "streams": streams})
+
+
+def sizes_for(variant, streams, overrides):
+    """Returns the arguments of a named size with its overrides.
+
+    The descriptions of streams cut into 16 x 16 where nothing else is asked for: in a Swin, whose last stage
+    has an eighth of its rows and columns, that would leave almost nothing, and no error would tell.
+
+    Raises:
+        ValueError: for an unknown name, and for a stream of other than the published patch where no size is
+            overridden.
+    """
+    sizes = sizes_of(variant, VARIANTS)
+    for name, stream in streams.items():
+        patch = tuple(getattr(stream, "patch", ()))
+        if len(patch) in PATCHES and patch != PATCHES[len(patch)] and not set(sizes) & set(overrides):
+            raise ValueError(
+                f"The patch of stream `{name}` must be the published {PATCHES[len(patch)]} for the size "
+                f"{variant!r}; for another, give {', '.join(f'`{size}`' for size in sizes)} yourself. "
+                f"Received: patch={patch}"
+            )
+    return {**sizes, **overrides}
 
 
 def _outputs(grid):

@@ -6,11 +6,10 @@ import keras_hub
 from zorro_keras.layers import Readout
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.described_streams import streams_config, streams_of
-from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.routed_readout import RoutedReadout, check_routed
 from zorro_keras.models.routed_swin import FusionTrunk, RoutedSwin, check_apart
 from zorro_keras.models.stream_inputs import StreamInputs
-from zorro_keras.models.swin import VARIANTS, WINDOWS
+from zorro_keras.models.swin import WINDOWS, sizes_for
 from zorro_keras.models.swin_trunk import SwinTrunk, check_stages
 from zorro_keras.routing import Routing
 from zorro_keras.streams import Spectrogram
@@ -158,10 +157,14 @@ class ZorroSwinBackbone(AnyStreams, keras_hub.models.Backbone):
     def from_variant(cls, variant, streams, **overrides):
         """Builds trunks of a published Swin: "tiny", "small", "base" or "large"; other arguments override it.
 
-        Published trunks cut pictures into patches of 4 x 4, clips into 2 x 4 x 4. Video Swin was trained with
-        a `stochastic_depth_rate` of 0.1, the base size with 0.3.
+        Published trunks cut pictures and spectrograms into patches of 4 x 4, clips into 2 x 4 x 4; other
+        patches need sizes of your own. Video Swin was trained with a `stochastic_depth_rate` of 0.1, the base
+        size with 0.3.
+
+        Raises:
+            ValueError: for an unknown name, and for other patches with the sizes as published.
         """
-        return cls(streams, **{**sizes_of(variant, VARIANTS), **overrides})
+        return cls(streams, **sizes_for(variant, streams, overrides))
 
     def answer(self, inputs, training=None):
         """Returns the outputs for the streams that `inputs` holds: what a call runs."""

@@ -154,6 +154,11 @@ def test_nested_fields_can_be_set_from_the_command_line():
             '"zorro" or "late" of zorro_swin. Received: .*early',
         ),
         (CONFIGS["swin_tiny"].model, {"waveform_patch": 128}, "must be None of zorro_swin. Received: .*128"),
+        (
+            CONFIGS["swin_small"].model,
+            {"video_patch": (1, 16, 16)},
+            r"\(2, 4, 4\) of a zorro_swin without sizes of its own.*Received: .*\(1, 16, 16\)",
+        ),
         (CONFIGS["swin_tiny"].model, {"dropout_rate": 0.1}, "left at 0.0: it is a setting of zorro_vit"),
         (
             CONFIGS["hip_tiny"].model,
