@@ -8,7 +8,7 @@ import importlib
 
 __version__ = "0.1.0"
 
-_MODULES = ("layers", "metrics", "models", "routing", "streams", "weights")
+_MODULES = ("layers", "losses", "metrics", "models", "routing", "streams", "weights")
 _NAMES = {"Routing": "routing", "TokenLayout": "routing"}
 
 __all__ = [*_MODULES, *_NAMES]

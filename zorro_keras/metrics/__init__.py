@@ -12,6 +12,7 @@ from zorro_keras.metrics.ranking import (
     roc_auc,
 )
 from zorro_keras.metrics.reconstruction import decibels, peak_signal_to_noise_ratio
+from zorro_keras.metrics.retrieval import nearest_neighbour_accuracy, recall_at
 from zorro_keras.metrics.summary import classification_summary
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "matthews_correlation",
     "mean_average_precision",
     "mean_roc_auc",
+    "nearest_neighbour_accuracy",
     "peak_signal_to_noise_ratio",
     "pearson_correlation",
+    "recall_at",
     "roc_auc",
     "spearman_correlation",
     "top_k_accuracy",

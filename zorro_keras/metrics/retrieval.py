@@ -1,0 +1,80 @@
+"""Exact metrics of embeddings: how often the right one is found among all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def recall_at(queries: ArrayLike, keys: ArrayLike, ks: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
+    """Share of the queries whose own key is among the k that are nearest by cosine.
+
+    Keys that are equally near come in any order: a query counts by the share of the orders in which its own
+    is among the first k. So embeddings that are all the same score by chance, not by luck.
+
+    Args:
+        queries, keys: `(N, D)`; row i of both belong together.
+        ks: sequence of int >= 1.
+
+    Returns:
+        Dict of k to float in [0, 1].
+
+    Raises:
+        ValueError: unless both are of one shape, finite, and not empty.
+    """
+    queries, keys = _unit(queries, "queries"), _unit(keys, "keys")
+    if queries.shape != keys.shape:
+        raise ValueError(f"`keys` must have the shape {queries.shape} of `queries`. Received: {keys.shape}")
+    if min(ks, default=0) < 1:
+        raise ValueError(f"`ks` must be positive. Received: ks={tuple(ks)}")
+    nearer, equal = np.zeros(len(keys)), np.zeros(len(keys))
+    for row, query in enumerate(queries):  # N x N at once would be 8 GB of 32,000 clips
+        likeness = np.round(keys @ query, 9)  # equal but for rounding
+        nearer[row] = (likeness > likeness[row]).sum()
+        equal[row] = (likeness == likeness[row]).sum()  # itself among them
+    return {k: float(np.clip((k - nearer) / equal, 0.0, 1.0).mean()) for k in ks}
+
+
+def nearest_neighbour_accuracy(
+    known: ArrayLike, known_labels: ArrayLike, queries: ArrayLike, query_labels: ArrayLike
+) -> float:
+    """Share of the queries whose nearest known embedding, by cosine, has the same label.
+
+    Args:
+        known: `(M, D)` embeddings with labels.
+        known_labels: `(M,)`.
+        queries: `(N, D)`.
+        query_labels: `(N,)`.
+
+    Returns:
+        Float in [0, 1]. Of several nearest ones, the share with the right label counts.
+
+    Raises:
+        ValueError: for shapes that do not fit together, or embeddings that are not finite.
+    """
+    known, queries = _unit(known, "known"), _unit(queries, "queries")
+    known_labels, query_labels = np.asarray(known_labels), np.asarray(query_labels)
+    fits = known.shape[1:] == queries.shape[1:]
+    if not fits or known_labels.shape != known.shape[:1] or query_labels.shape != queries.shape[:1]:
+        raise ValueError(
+            "`known` and `queries` must have as many channels, and a label for each row. Received: "
+            f"{known.shape} with {known_labels.shape}, {queries.shape} with {query_labels.shape}"
+        )
+    hits = 0.0
+    for query, label in zip(queries, query_labels, strict=True):
+        likeness = np.round(known @ query, 9)
+        hits += (known_labels[likeness == likeness.max()] == label).mean()
+    return hits / len(queries)
+
+
+def _unit(embeddings: ArrayLike, argument: str) -> np.ndarray:
+    """Embeddings as float64 `(N, D)` of length one, zeros as zeros, or ValueError."""
+    embeddings = np.asarray(embeddings, dtype=np.float64)
+    if embeddings.ndim != 2 or 0 in embeddings.shape or not np.isfinite(embeddings).all():
+        raise ValueError(
+            f"`{argument}` must be finite numbers of shape (N, D). Received: shape {embeddings.shape}"
+        )
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.where(length > 0, length, 1.0)
