@@ -18,7 +18,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 PYTEST_ARGS ?=
 # What knows no backend, and the demonstrations, are tested once, with the first backend.
 TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing \
-	$(addprefix weights/test_,export.py files.py fuzzed_files.py haiku_mappings.py published_sizes.py) \
+	$(addprefix weights/test_,export.py files.py fuzzed_files.py haiku_mappings.py published_sizes.py swin_keras_cv_file.py) \
 	weights/test_unsafe_files.py \
 	weights/test_options.py \
 	$(addprefix models/test_,perceiver_io_variants.py perceiver_mistakes.py zorro_vit_sizes.py) \
