@@ -75,7 +75,8 @@ class ModelConfig:
         num_groups: optional sequence of int, Zorro-HiP's: all groups of each level.
         embed_dim: optional int, Zorro-HiP's: channels of a token; None for 768.
         pretrained: optional str. What training starts from: the preset folder of a model with this backbone
-            and these sizes, or for a Zorro-ViT a vision transformer, see `zorro_keras.weights.load_vit`.
+            and these sizes, or for a Zorro-ViT a vision transformer, for a Zorro-Swin a Swin: see `load_vit`
+            and `load_swin` of `zorro_keras.weights`.
 
     Raises:
         ConfigError: if a patch does not divide what it cuts, a value is out of range, or the backbone has no

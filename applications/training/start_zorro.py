@@ -1,4 +1,4 @@
-"""Starts a Zorro from an earlier one, or a Zorro-ViT from a vision transformer of pictures."""
+"""Starts a Zorro from an earlier one, or from a published vision transformer or Swin."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBack
 
 _READABLE = {
     ZorroViTBackbone: "Zorro-ViT, or a vision transformer",
-    ZorroSwinBackbone: "Zorro-Swin",
+    ZorroSwinBackbone: "Zorro-Swin, or a Swin or Video Swin",
     ZorroHiPBackbone: "Zorro-HiP",
 }
+_PUBLISHED = {ZorroViTBackbone: weights.load_vit, ZorroSwinBackbone: weights.load_swin}
 
 
 def start_zorro(
@@ -40,11 +41,12 @@ def start_zorro(
     The layers must be those of the pretrained model. From a Zorro of the same kind, what belongs to the
     streams that both have is copied, positions interpolated to the new grid, and what reads streams or
     answers for them, such as the read-out, where they are the same. A Zorro-ViT may also start from a vision
-    transformer, see `zorro_keras.weights.load_vit`.
+    transformer, and the trunks of a Zorro-Swin from a Swin: see `load_vit` and `load_swin` of
+    `zorro_keras.weights`.
 
     Args:
         backbone: of the new model; changed in place.
-        source: preset folder of a model with the same kind of Zorro, or what `load_vit` reads.
+        source: preset folder of a model with the same kind of Zorro, or what `load_vit` or `load_swin` reads.
         preprocessing: settings of the new model's preprocessor that must be those of the preset's.
         keys: optional dict of the name of a setting, or of a stream for its patch, to its key in the
             configuration, for errors.
@@ -58,8 +60,8 @@ def start_zorro(
     keys = keys or {}
     try:
         kind = _kind_of(Path(source))
-        if kind is None and isinstance(backbone, ZorroViTBackbone):
-            return _start_from_vit(backbone, source)
+        if kind is None and type(backbone) in _PUBLISHED:
+            return _start_from_published(backbone, source)
         pretrained = type(backbone).from_preset(source)
     except (ValueError, TypeError, KeyError, OSError) as error:  # a WeightsError is a ValueError
         if isinstance(error, weights.WeightsError) and error.size is not None:
@@ -84,8 +86,8 @@ def _kind_of(path: Path) -> str | None:
     return kind if kind in KINDS else None
 
 
-def _start_from_vit(backbone: ZorroViTBackbone, source: str) -> StartReport:
-    report = weights.load_vit(backbone, source)
+def _start_from_published(backbone: Backbone, source: str) -> StartReport:
+    report = _PUBLISHED[type(backbone)](backbone, source)
     used, parts = {use.weight for use in report.used}, parts_of(backbone)
     copied = {part for part, layers in parts.items() if used >= {w.path for x in layers for w in x.weights}}
     return _report(source, parts, copied, " ".join(report.summary().split("\n")))

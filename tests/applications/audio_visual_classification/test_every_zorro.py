@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.backend import array
-from zorro_keras import models
+from zorro_keras import models, streams
 from zorro_keras.applications.audio_visual_classification import AudioVisualClassifier, build_model
 from zorro_keras.applications.audio_visual_classification.config import CONFIGS
 from zorro_keras.applications.audio_visual_classification.model import start_weights
@@ -198,3 +198,25 @@ def test_a_zorro_of_another_kind_is_no_start(preset):
     other = "zorro_vit" if preset[0] != "zorro_vit" else "zorro_hip"
     with pytest.raises(CheckpointError, match="must be the preset of a model with a Zorro-"):
         started((other, preset[1]))
+
+
+def test_the_trunks_of_a_swin_start_from_one_of_pictures(tmp_path):
+    from tests.weights.files import torch_zip
+    from tests.weights.test_swin import official
+
+    sizes = {"num_layers": (2, 1), "num_heads": (1, 2), "hidden_dim": 6, "window": (2, 2)}
+    pictures = models.SwinBackbone({"image": streams.Image(16, 16, patch=(4, 4))}, **sizes)
+    (tmp_path / "swin.pth").write_bytes(torch_zip(official(pictures)))
+    changes = [f"model.pretrained={tmp_path / 'swin.pth'}", "model.spectrogram_patch=4,4"]
+    changed = apply_overrides(config("zorro_swin"), changes)
+    report = start_weights(model := build_model(changed, NAMES), changed)
+    assert list(report.copied) == ["trunk audio", "trunk video"]
+    assert list(report.fresh) == ["fusion blocks", "tokens fusion", "read-out"]
+    theirs = pictures.trunk.stages[0][1].mlp
+    for trunk in model.backbone.swin.trunks.values():
+        ours = trunk.stages[0][1].mlp
+        np.testing.assert_array_equal(array(ours.hidden_dense.kernel), array(theirs.hidden_dense.kernel))
+    with pytest.raises(CheckpointError, match="or a Swin or Video Swin: .* Received: .* of `audio`"):
+        start_weights(
+            build_model(config("zorro_swin"), NAMES), apply_overrides(config("zorro_swin"), changes[:1])
+        )
