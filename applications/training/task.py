@@ -18,6 +18,7 @@ PACKAGE = "zorro_keras.applications"
 TASKS = (
     "audio_visual_classification",
     "image_classification",
+    "masked_autoencoding",
     "masked_language",
     "optical_flow",
     "starcraft_units",

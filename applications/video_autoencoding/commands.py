@@ -15,6 +15,7 @@ from rich.text import Text
 
 from zorro_keras.applications.pipelines.host_errors import host_errors
 from zorro_keras.applications.pipelines.prepare import prepare
+from zorro_keras.applications.training.comparison_strip import comparison_strip
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.report_files import write_report
 from zorro_keras.applications.training.run import open_run
@@ -24,7 +25,6 @@ from zorro_keras.applications.video_autoencoding.data import evaluation_dataset,
 from zorro_keras.applications.video_autoencoding.rebuild import rebuild
 from zorro_keras.applications.video_autoencoding.report import report_page
 from zorro_keras.applications.video_autoencoding.scores import ClipScores, mean_frame_of
-from zorro_keras.applications.video_autoencoding.strip import comparison_strip
 
 __all__ = ["evaluate", "predict", "prepare"]
 

@@ -14,6 +14,7 @@ from zorro_keras.applications.pipelines.media import Window, iterate_windows, pr
 from zorro_keras.applications.pipelines.mp4_writer import Mp4Writer
 from zorro_keras.applications.training.output_folder import output_folder
 from zorro_keras.applications.training.probabilities import to_probabilities
+from zorro_keras.applications.training.window_batch import window_batch
 from zorro_keras.applications.video_autoencoding.autoencoder import VideoAutoencoder
 from zorro_keras.metrics import decibels
 
@@ -97,16 +98,8 @@ def rebuild(task: VideoAutoencoder, path: str | os.PathLike[str], out: str | os.
 
 
 def _rebuilt_window(task: VideoAutoencoder, window: Window) -> dict[str, np.ndarray]:
-    clip = task.preprocessor.geometry
-    streams = {"audio": window.audio, "video": window.video}
-    blanks = {
-        "audio": np.zeros(clip.num_samples, np.float32),
-        "video": np.zeros((clip.num_frames, clip.height_px, clip.width_px, 3), np.uint8),
-    }
-    raw = {name: (blanks[name] if array is None else array)[None] for name, array in streams.items()}
-    # Flags, and not what is there, so that one program serves windows that lack a stream, too.
-    raw["presence"] = {name: np.array([array is not None]) for name, array in streams.items()}
-    x = keras.tree.map_structure(keras.ops.convert_to_numpy, dict(task.preprocessor(raw)))
+    x = task.preprocessor(window_batch(window, task.preprocessor.geometry))
+    x = keras.tree.map_structure(keras.ops.convert_to_numpy, dict(x))
     answers = task.as_clip(keras.Model.predict_on_batch(task, x))
     return {name: np.asarray(keras.ops.convert_to_numpy(values))[0] for name, values in answers.items()}
 

@@ -9,6 +9,7 @@ import pytest
 from tests.backend import array, compiled
 from zorro_keras import streams as zs
 from zorro_keras.layers.groups import draw_places
+from zorro_keras.layers.patches import cut_patches, flatten_grid
 from zorro_keras.models import HiPBackbone, MaskedAutoencoder, masked_autoencoder
 from zorro_keras.models.masked_autoencoder import hidden_elements, num_visible
 from zorro_keras.routing import GroupLayout
@@ -84,7 +85,11 @@ def test_the_loss_counts_what_was_dropped_and_is_real():
     hidden["video"][:, [4, 9]] = True
     hidden["audio"][0, 3] = True
     outputs = {"video": np.ones((2, 14, 3), "float32"), "audio": np.zeros((2, 5, 2), "float32")}
-    loss = model._missed(backbone().parse({**given, "padding_mask": {"video": keep}}), outputs, hidden)
+    missed = model.missed({**given, "padding_mask": {"video": keep}}, outputs, hidden)
+    loss = model.mean_missed(missed)
+    assert {name: array(count).tolist() for name, (_, count) in missed.items()} == {
+        "video": [2.0, 1.0], "audio": [1.0, 0.0],
+    }  # fmt: skip
     counted = np.concatenate([given["video"][:, 4], given["video"][:1, 9]])
     video = ((counted - 1) ** 2).mean()
     audio = (given["audio"][0, 6:8] ** 2).mean()
@@ -121,6 +126,40 @@ def test_a_call_reconstructs_from_what_it_drew_and_misses_the_rest(monkeypatch):
         missed.append(((array(expected[name]) - target)[hidden[name]] ** 2).mean())
     assert np.abs(array(outputs["video"])).max() > 0.1
     assert float(array(loss)) == pytest.approx(sum(missed) / 2, rel=1e-4)
+
+
+def test_training_draws_anew_and_evaluation_hides_the_same():
+    model, given = MaskedAutoencoder(backbone(), mask_rate=0.5, seed=3), clips(5)
+    hide = compiled(lambda inputs: model.reconstruct(inputs)[1])
+    shown = [{name: array(flags) for name, flags in hide(given).items()} for _ in range(2)]
+    assert all(np.array_equal(shown[0][name], shown[1][name]) for name in STREAMS)
+    assert len({row.tobytes() for row in shown[0]["video"]}) > 1  # of the rows each has its own
+    state = array(model.generator.state)
+    drawn = [array(model.reconstruct(given, training=True)[1]["video"]) for _ in range(2)]
+    assert (drawn[0] != drawn[1]).any() and (array(model.generator.state) != state).any()
+
+
+def test_elements_become_the_arrays_they_were_cut_of():
+    streams = {"clip": zs.Video(4, 6, 10, patch=(2, 3, 5)), **STREAMS}
+    model = MaskedAutoencoder(build(streams))
+    random = np.random.default_rng(2)
+    arrays = {name: random.normal(size=(2, *s.shape)).astype("float32") for name, s in streams.items()}
+    elements = {
+        name: flatten_grid(cut_patches(keras.ops.convert_to_tensor(x), streams[name].patch))
+        for name, x in arrays.items()
+    }
+    assert elements["clip"].shape == (2, 8, 90)
+    for name, x in model.as_arrays(elements).items():
+        np.testing.assert_array_equal(array(x), arrays[name])
+
+
+def test_the_backbone_goes_on_from_a_preset(tmp_path):
+    source = build()
+    MaskedAutoencoder(source).save_to_preset(str(tmp_path))
+    loaded = HiPBackbone.from_preset(str(tmp_path))
+    assert loaded.get_config() == source.get_config()
+    for ours, theirs in zip(loaded.weights, source.weights, strict=True):
+        np.testing.assert_array_equal(array(ours), array(theirs))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.groups import draw_places, split_groups
-from zorro_keras.layers.patches import cut_patches, flatten_grid
+from zorro_keras.layers.patches import cut_patches, flatten_grid, join_patches
 from zorro_keras.models.hip import HiPBackbone
 from zorro_keras.models.stream_inputs import spread
 from zorro_keras.streams import Tokens
@@ -17,7 +17,7 @@ class MaskedAutoencoder(keras.Model):
     Each example has one random pattern of places, the same in all its groups. So every group keeps equally
     many places, of which some may be padding, and all shapes are known. The levels read what is shown alone;
     embedding, decoder and head still work on every element. The model has its loss in it,
-    `compile(optimizer)` is enough; the backbone goes on without it.
+    `compile(optimizer)` is enough; the backbone goes on without it, from `save_to_preset` as well.
 
     Args:
         backbone: `HiPBackbone` with decoder levels, of streams of floats, without labels.
@@ -26,7 +26,9 @@ class MaskedAutoencoder(keras.Model):
         seed: int, seed of the patterns.
 
     Call arguments:
-        inputs: dict as for the backbone. Patterns are drawn in evaluation too, so that its loss compares.
+        inputs: dict as for the backbone.
+        training: bool, whether patterns are drawn anew. Otherwise they are the same in each call, another for
+            each row of a batch: figures compare, and measuring does not change what is drawn later.
 
     Returns:
         Dict of each stream to its reconstruction `(B, M, P)`, as the backbone gives it. The loss is the mean
@@ -63,21 +65,42 @@ class MaskedAutoencoder(keras.Model):
         self.built = True  # the backbone is, from the start
 
     def call(self, inputs, training=None):
+        outputs, hidden = self.reconstruct(inputs, training=training)
+        self.add_loss(self.mean_missed(self.missed(inputs, outputs, hidden)))
+        return outputs
+
+    def reconstruct(self, inputs, training=None):
+        """Hides places, and tells all elements from the others.
+
+        Args:
+            inputs, training: as for a call.
+
+        Returns:
+            Two dicts of stream: reconstruction `(B, M, P)`, and bool `(B, M)`, True where it was hidden.
+        """
         parts, given = self.backbone.parts, self.backbone.parse(inputs)
         streams = parts.grouped(given.arrays)
         layout = parts.layout(streams)
         batch = ops.shape(next(iter(given.arrays.values())))[0]
         count = num_visible(layout.group_length, self.mask_rate)
-        visible = draw_places(batch, layout.group_length, count, self.generator)  # B R
+        seed = self.generator if training else self.seed
+        visible = draw_places(batch, layout.group_length, count, seed)  # B R
         levels = parts.encode(given, visible=visible, training=training)
         outputs = parts.decode(levels, streams, training)
-        hidden = hidden_elements(visible, layout)
-        self.add_loss(self._missed(given, outputs, hidden))
-        return {name: outputs[name] for name in streams}
+        return {name: outputs[name] for name in streams}, hidden_elements(visible, layout)
 
-    def _missed(self, given, outputs, hidden):
-        """Returns the mean square error over hidden elements of the given streams."""
-        errors = []
+    def missed(self, inputs, outputs, hidden):
+        """Returns what reconstructions missed of the elements that were hidden and are real.
+
+        Args:
+            inputs: dict as for a call.
+            outputs, hidden: dicts as `reconstruct` returns them.
+
+        Returns:
+            Dict of each given stream to two float tensors `(B,)`: the mean square error of an example, 0
+            without such elements, and how many they are.
+        """
+        given, missed = self.backbone.parse(inputs), {}
         for name in hidden:
             if name not in given.arrays:
                 continue
@@ -87,9 +110,31 @@ class MaskedAutoencoder(keras.Model):
             # What is not real may be NaN, which times zero stays: it is replaced.
             target = ops.where(counted[..., None], ops.cast(patches, "float32"), 0.0)
             error = ops.mean(ops.square(ops.cast(outputs[name], "float32") - target), axis=-1)
-            total = ops.sum(ops.where(counted, error, 0.0))
-            errors.append(total / ops.maximum(ops.sum(ops.cast(counted, "float32")), 1.0))
-        return sum(errors) / len(errors)
+            total = ops.sum(ops.where(counted, error, 0.0), axis=-1)
+            count = ops.sum(ops.cast(counted, "float32"), axis=-1)
+            missed[name] = (total / ops.maximum(count, 1.0), count)
+        return missed
+
+    @staticmethod
+    def mean_missed(missed):
+        """Returns the loss, a scalar, of what `missed` returns: the mean over streams of the mean of each."""
+        means = [
+            ops.sum(error * count) / ops.maximum(ops.sum(count), 1.0) for error, count in missed.values()
+        ]
+        return sum(means) / len(means)
+
+    def as_arrays(self, elements):
+        """Returns elements `(B, M, P)`, a dict by stream, as arrays of its shape, `(B, *stream.shape)`."""
+        arrays = {}
+        for name, patches in elements.items():
+            stream = self.backbone.streams[name]
+            patches = ops.reshape(patches, (-1, *stream.grid, patches.shape[-1]))
+            arrays[name] = ops.reshape(join_patches(patches, stream.patch), (-1, *stream.shape))
+        return arrays
+
+    def save_to_preset(self, preset_dir):
+        """Writes the backbone into a folder, from which `HiPBackbone.from_preset` goes on."""
+        self.backbone.save_to_preset(preset_dir)
 
     def get_config(self):
         return {
