@@ -15,6 +15,7 @@ import pytest
 
 from zorro_keras.applications import cli
 from zorro_keras.applications.image_classification import data as image_data
+from zorro_keras.applications.masked_autoencoding import data as hidden_data
 from zorro_keras.applications.optical_flow import data as flow_data
 from zorro_keras.applications.pipelines.battle_generated import generate_battles
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
@@ -128,6 +129,7 @@ _FEW_STEPS = ("training.epochs=1", "training.steps_per_epoch=2", "training.batch
 _LITTLE_MODEL = ("model.num_layers=1", "model.num_latents=4", "model.latent_dim=16")
 LIGHTER_BY_TASK = {
     "image_classification": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16", "model.num_repeats=1"),
+    "masked_autoencoding": (*_FEW_STEPS, "model.num_layers=1,1,1", "model.hidden_dim=8,8,8"),
     "masked_language": (*_FEW_STEPS, *_LITTLE_MODEL),
     "optical_flow": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16,20"),
     "starcraft_units": (*_FEW_STEPS, "model.num_layers=1"),
@@ -147,7 +149,8 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     monkeypatch.chdir(tmp_path)
     few = functools.partial(generate_images, count=40, test_count=10)
     monkeypatch.setattr(image_data, "generate_images", few)
-    monkeypatch.setattr(clip_data, "DEFAULT_COUNTS", {"count": 16, "test_count": 8})
+    for data in (clip_data, hidden_data):
+        monkeypatch.setattr(data, "DEFAULT_COUNTS", {"count": 16, "test_count": 8})
     few = functools.partial(generate_flow, count=8, test_count=2, size_px=(16, 20))
     monkeypatch.setattr(flow_data, "generate_flow", few)
     encode_mp4(str(tmp_path / "clip.mp4"), np.zeros((3, 22, 26, 3), np.uint8), 10, None, None)

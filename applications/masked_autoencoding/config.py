@@ -142,6 +142,11 @@ class Config:
         check("samples_per_patch", fits, f"a divisor of {clip.num_samples}", step)
 
 
+# Learns the generated clips on two CPU cores in minutes.
+#   zorro-keras train masked_autoencoding --config tiny --out RUN
+# Source: ours. Each frame is one group of 16 x 16 elements, and the sound has two groups of 256.
+# Measured once on JAX, on the 96 clips held out: squared error of hidden pixels 0.028, where the mean of what
+# is shown of the clip has 0.037; of hidden samples 0.0181 beside 0.0183. 472 s of processor time.
 TINY = Config(
     data=DataConfig(
         geometry=ClipGeometry(seconds=1.28, sample_rate_hz=2000, num_frames=8, height_px=32, width_px=32),
@@ -166,6 +171,11 @@ TINY = Config(
     ),
 )
 
+# The audio-visual setup of HiP-256 (arXiv 2202.10890): raw pixels and samples of 2.56 s, 85 % hidden. Its
+# optimiser, batch and length of training are not public: these are ours.
+#   zorro-keras train masked_autoencoding --config hip_256 --data DATA --out RUN
+# Expected cost: 26 GMAC a clip forward if nothing were hidden, so with remat at most 0.21 TFLOP a clip and
+# step: 100,000 steps of 256 are 5.4e18 FLOP, 15 hours on one accelerator at 100 TFLOP/s. Computed, not run.
 HIP_256 = Config(
     data=DataConfig(
         geometry=ClipGeometry(seconds=2.56, sample_rate_hz=48000, num_frames=8, height_px=224, width_px=224),

@@ -13,8 +13,17 @@ from zorro_keras.models import HiPBackbone
 
 def build_model(config: Config, label_names: Sequence[str] = ()) -> MaskedClipAutoencoder:
     """Returns the untrained autoencoder of a configuration, its preprocessor attached. It has no classes."""
+    model = config.model
+    preprocessor = MaskedClipPreprocessor(
+        config.data.geometry, model.pixel_mean, model.pixel_std, model.sample_std
+    )
+    return MaskedClipAutoencoder(build_backbone(config), preprocessor, model.mask_rate, config.training.seed)
+
+
+def build_backbone(config: Config) -> HiPBackbone:
+    """Returns the untrained HiP of a configuration."""
     clip, model = config.data.geometry, config.model
-    backbone = HiPBackbone.from_variant(
+    return HiPBackbone.from_variant(
         model.variant,
         {
             "video": streams.Video(clip.num_frames, clip.height_px, clip.width_px, patch=model.video_patch),
@@ -26,5 +35,3 @@ def build_model(config: Config, label_names: Sequence[str] = ()) -> MaskedClipAu
         seed=config.training.seed,
         **model.sizes(),
     )
-    preprocessor = MaskedClipPreprocessor(clip, model.pixel_mean, model.pixel_std, model.sample_std)
-    return MaskedClipAutoencoder(backbone, preprocessor, model.mask_rate, config.training.seed)

@@ -15,7 +15,7 @@ class MaskedClipPreprocessor(keras_hub.models.Preprocessor):
     Args:
         geometry: `ClipGeometry`, or its config: the window of sound and picture.
         pixel_mean: float, taken from pixels in [0, 1].
-        pixel_std, sample_std: floats > 0, by which pixels in [0, 1], then, and samples in [-1, 1] are divided.
+        pixel_std, sample_std: floats > 0, by which pixels, then, and samples in [-1, 1] are divided.
 
     Call arguments:
         x: dict with `audio`, a float waveform `(B, samples)` in [-1, 1], and `video`, uint8 frames

@@ -4,7 +4,7 @@ import pytest
 
 from tests.without_numbers import without_numbers
 from zorro_keras.applications.masked_autoencoding.config import CONFIGS, Config
-from zorro_keras.applications.masked_autoencoding.model import build_model
+from zorro_keras.applications.masked_autoencoding.model import build_backbone
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import apply_overrides, from_json, to_json
 from zorro_keras.models.hip_variants import VARIANTS
@@ -16,19 +16,19 @@ def test_every_recipe_survives_json(name):
 
 
 def test_hip_256_is_the_papers():
-    task = without_numbers(build_model, CONFIGS["hip_256"])
-    backbone = task.backbone
+    backbone = without_numbers(build_backbone, CONFIGS["hip_256"])
     elements = {name: (stream.num_tokens, stream.grid) for name, stream in backbone.streams.items()}
     assert elements == {"video": (401_408, (8, 224, 224)), "audio": (122_880, (122_880,))}
     layout = backbone.parts.layout(backbone.streams)
     assert layout.groups == {"video": 196, "audio": 60} and layout.group_length == 2048
-    assert (task.masking.mask_rate, backbone.embed_dim) == (0.85, VARIANTS["256"]["embed_dim"])
+    mask_rate = CONFIGS["hip_256"].model.mask_rate
+    assert (mask_rate, backbone.embed_dim) == (0.85, VARIANTS["256"]["embed_dim"])
     assert backbone.levels == VARIANTS["256"]["levels"]
     assert backbone.decoder_levels == VARIANTS["256"]["decoder_levels"]
 
 
 def test_every_frame_of_tiny_is_a_group_and_no_group_mixes_streams():
-    backbone = without_numbers(build_model, CONFIGS["tiny"]).backbone
+    backbone = without_numbers(build_backbone, CONFIGS["tiny"])
     layout, frames = backbone.parts.layout(backbone.streams), CONFIGS["tiny"].data.geometry.num_frames
     assert layout.groups["video"] == frames and not any(layout.padding.values())
 
