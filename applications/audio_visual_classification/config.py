@@ -99,7 +99,7 @@ BASE = Config(
 )
 
 # The shapes and the recipe of `base` on Zorro's other backbones: Swin-S trunks with their published patches,
-# 146 M parameters, and HiP-16 over the tokens of `base`, 97.7 M. The paper does not give their sizes.
+# 148 M parameters, and HiP-16 over the tokens of `base`, 97.7 M. The paper does not give their sizes.
 #   zorro-keras train audio_visual_classification --config swin_small --data DATA --out RUN
 #   zorro-keras train audio_visual_classification --config hip_16 --data DATA --out RUN
 # Expected cost with remat, four forward passes of 61 and 64 GMAC a clip and step: 0.5 TFLOP, a third of

@@ -6,6 +6,7 @@ import keras_hub
 from zorro_keras.layers.groups import REGROUPINGS
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.described_streams import streams_of
+from zorro_keras.models.encoding_half import encoding_half
 from zorro_keras.models.hip_layers import level_blocks, outer_layers
 from zorro_keras.models.hip_parts import HiPParts
 from zorro_keras.models.hip_variants import COLUMNS, VARIANTS
@@ -185,11 +186,7 @@ class HiPBackbone(AnyStreams, keras_hub.models.Backbone):
 
     def encoding_half(self):
         """Returns a copy without decoder levels, which gives the same `latents` and read-back labels."""
-        half = type(self).from_config({**self.get_config(), "decoder_levels": []})
-        for layer in half.layers:
-            if layer.weights:
-                layer.set_weights(self.get_layer(layer.name).get_weights())
-        return half
+        return encoding_half(self)
 
     def parse(self, inputs):
         """Returns the `StreamInputs` of a call, checked."""

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from zorro_keras.layers import HierarchicalBlock, PerceiverDecoder
-from zorro_keras.layers.groups import cut_groups, keep_places, regroup
+from zorro_keras.layers.groups import cut_groups, regroup
 from zorro_keras.models.routed_readout import RoutedReadout
 from zorro_keras.models.stream_inputs import StreamInputs, spread
 from zorro_keras.routing import Routing, TokenLayout
@@ -45,7 +45,7 @@ class RoutedHiP:
 
     def answer(self, given: StreamInputs, num_latents=None, training=None) -> dict:
         """Returns the outputs `(B, D)` by name, and the reconstructions of the streams that are given."""
-        levels = self.encode(given, num_latents, training=training)
+        levels = self.encode(given, num_latents, training)
         streams = self._flat(levels[-1])
         layout = TokenLayout({name: x.shape[1] for name, x in streams.items()})
         packed = self.pack(list(streams.values())) if len(streams) > 1 else next(iter(streams.values()))
@@ -53,20 +53,16 @@ class RoutedHiP:
         rebuilt = self.decode(levels, list(given.arrays), training) if self.decoder else {}
         return outputs | {f"{name}_reconstruction": x for name, x in rebuilt.items()}
 
-    def encode(self, given: StreamInputs, num_latents=None, visible=None, training=None) -> list:
+    def encode(self, given: StreamInputs, num_latents=None, training=None) -> list:
         """Returns the latents of each level, dicts of stream to `(B, G, K, D)`.
 
         Args:
             given: streams of the call.
             num_latents: int, latents that each group of the last level uses; `None` for all, or those of
                 training.
-            visible: dict of given stream to int tensor `(B, R)`, places of each of its first groups that are
-                read; the others are dropped, in all groups of the stream the same. `None` for all.
             training: bool, whether dropouts act.
         """
         sources, seen = self._elements(given), _seen(given)
-        if visible is not None:
-            sources, seen = self._shown(sources, seen, visible)
         levels = []
         for block in self.levels:
             last = block is self.levels[-1]
@@ -96,10 +92,6 @@ class RoutedHiP:
             rebuilt[name] = self.unembeddings[name](flat[:, :length])
         return rebuilt
 
-    def group_length(self, name) -> int:
-        """Returns how many elements each group of a given stream has at the first level."""
-        return -(-self.positions[name].length // self.levels[0].num_groups[name])
-
     def _elements(self, given):
         """Returns the elements `(B, M, E)` of the given streams, with their positions."""
         elements = {}
@@ -107,19 +99,6 @@ class RoutedHiP:
             embedded = self.embeddings[name](x, keep=given.keep(name))
             elements[name] = embedded + self.positions[name](embedded)
         return elements
-
-    def _shown(self, sources, seen, visible):
-        """Returns elements and masks of the visible places alone."""
-        shown, kept = {}, {}
-        for name, x in sources.items():
-            groups, length = self.levels[0].num_groups[name], self.group_length(name)
-            keep = ops.cast(spread(seen.get(name), x, x.shape[1]), "int32")[..., None]
-            rows = {"shown": x, "kept": keep}
-            for kind, row in rows.items():
-                chosen = keep_places(cut_groups(row, groups, length), visible[name])  # B G R C
-                rows[kind] = ops.reshape(chosen, (-1, groups * chosen.shape[2], row.shape[-1]))
-            shown[name], kept[name] = rows["shown"], rows["kept"][..., 0] == 1
-        return shown, kept
 
     def _reads(self, block, sources):
         """Returns the streams that each set of a level reads, for those sets that a call has."""

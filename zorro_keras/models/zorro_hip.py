@@ -7,6 +7,7 @@ from zorro_keras.layers import Readout
 from zorro_keras.layers.groups import REGROUPINGS
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.described_streams import streams_config, streams_of
+from zorro_keras.models.encoding_half import encoding_half
 from zorro_keras.models.hip_layers import level_blocks, outer_layers
 from zorro_keras.models.hip_variants import VARIANTS
 from zorro_keras.models.named_sizes import sizes_of
@@ -183,11 +184,7 @@ class ZorroHiPBackbone(AnyStreams, keras_hub.models.Backbone):
 
     def encoding_half(self):
         """Returns a copy without decoder levels, which gives the same outputs but no reconstructions."""
-        half = type(self).from_config({**self.get_config(), "decoder_levels": []})
-        for layer in half.layers:
-            if layer.weights:
-                layer.set_weights(self.get_layer(layer.name).get_weights())
-        return half
+        return encoding_half(self)
 
     def get_config(self):
         return {

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
+from tests.without_numbers import without_numbers
 from zorro_keras import streams
-from zorro_keras.applications.audio_visual_classification.backbones import described_streams
+from zorro_keras.applications.audio_visual_classification.backbones import BACKBONES, described_streams
 from zorro_keras.applications.audio_visual_classification.config import (
     CONFIGS,
     AugmentationConfig,
@@ -81,6 +82,17 @@ def test_the_tiny_perceiver_learns_from_the_same_clips_as_the_tiny_zorro():
     tiny, perceiver = CONFIGS["tiny"], CONFIGS["perceiver_tiny"]
     augmentation = dataclasses.replace(perceiver.data.augmentation, modality_dropout_rate=0.0)
     assert dataclasses.replace(perceiver.data, augmentation=augmentation) == tiny.data
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "tokens"),
+    [("swin_small", 148_401_576, (5120, 12_544)), ("hip_16", 97_684_992, (320, 1568))],
+)
+def test_the_other_backbones_of_base_build_with_the_sizes_their_comments_name(name, parameters, tokens):
+    config = CONFIGS[name]
+    assert _num_tokens(config) == tokens
+    build = BACKBONES[config.model.backbone]
+    assert without_numbers(build, config, described_streams(config)).count_params() == parameters
 
 
 def test_nested_fields_can_be_set_from_the_command_line():

@@ -1,0 +1,10 @@
+"""The half of an autoencoder that goes on without the way back."""
+
+
+def encoding_half(backbone):
+    """Returns a copy of a backbone without decoder levels; its other layers have the same weights."""
+    half = type(backbone).from_config({**backbone.get_config(), "decoder_levels": []})
+    for layer in half.layers:
+        if layer.weights:
+            layer.set_weights(backbone.get_layer(layer.name).get_weights())
+    return half
