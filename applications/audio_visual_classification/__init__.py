@@ -6,7 +6,7 @@ from zorro_keras.applications.training.lazy_names import lazy_names
 _HOMES = {
     "AudioVisualClassifier": "classifier",
     "AudioVisualPerceiver": "classifier",
-    "AudioVisualPreprocessor": "preprocessor",
+    "AudioVisualPreprocessor": "classifier",
     "build_model": "model",
 }
 

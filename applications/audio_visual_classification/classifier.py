@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from zorro_keras.applications.audio_visual_classification.preprocessor import AudioVisualPreprocessor
+from zorro_keras.applications.training.audio_visual_preprocessor import AudioVisualPreprocessor
+from zorro_keras.applications.training.endpoints import with_probabilities
 from zorro_keras.applications.training.losses import example_losses, weighted_mean
 from zorro_keras.applications.training.preset_task import PresetTask
 from zorro_keras.layers import ClassificationHead
@@ -88,14 +89,19 @@ class AudioVisualClassifier(PresetTask):
 
     def answer(self, inputs, training=None):
         """Returns the logits for the streams that `inputs` holds: what a call runs."""
-        features = self.backbone(inputs, training=training)
+        # A backbone that does not learn must not be disturbed either.
+        features = self.backbone(inputs, training=training and self.backbone.trainable)
         return {name: self.heads[name](feature) for name, feature in features.items()}
 
     def export_endpoints(self):
-        """Returns what an export serves: see `audio_visual_endpoints`."""
-        from zorro_keras.applications.audio_visual_classification.endpoints import audio_visual_endpoints
+        """Returns what an export serves: see `clip_endpoints`."""
+        from zorro_keras.applications.training.clip_endpoints import clip_endpoints
 
-        return audio_visual_endpoints(self)
+        return clip_endpoints(self)
+
+    def served(self, outputs):
+        """Returns what an export answers: the logits, and the probabilities beside them."""
+        return with_probabilities(outputs, multi_label=self.multi_label)
 
     def compile(self, optimizer="auto", loss="auto", **kwargs):
         """Configures training, with defaults that suit the task.

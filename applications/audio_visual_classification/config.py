@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from zorro_keras.applications.audio_visual_classification.data_config import AugmentationConfig, DataConfig
-from zorro_keras.applications.audio_visual_classification.model_config import ModelConfig, check_divides
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
+from zorro_keras.applications.training.clip_data_config import AugmentationConfig, DataConfig
+from zorro_keras.applications.training.clip_model_config import ClipModelConfig, check_clip_fits
 from zorro_keras.applications.training.config import TrainingConfig, check
 
 __all__ = ["CONFIGS", "AugmentationConfig", "Config", "DataConfig", "ModelConfig"]
+
+
+@dataclass(frozen=True)
+class ModelConfig(ClipModelConfig):
+    """The backbone and the heads: `ClipModelConfig`, and
+
+    Args:
+        multi_label: bool. Sigmoid with any number of labels per clip, or softmax with exactly one.
+        freeze_backbone: bool. Trains the heads alone: a linear probe of `pretrained`.
+
+    Raises:
+        ConfigError: as `ClipModelConfig` does; or if a backbone is frozen that was never trained.
+    """
+
+    multi_label: bool = False
+    freeze_backbone: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        trained = self.pretrained is not None or not self.freeze_backbone
+        check("freeze_backbone", trained, "false unless `pretrained` is given", self.freeze_backbone)
 
 
 @dataclass(frozen=True)
@@ -26,13 +47,7 @@ class Config:
     training: TrainingConfig
 
     def __post_init__(self) -> None:
-        clip = self.data.geometry
-        check_divides("video_patch", self.model.video_patch, (clip.num_frames, clip.height_px, clip.width_px))
-        if self.model.waveform_patch is not None:
-            check_divides("waveform_patch", (self.model.waveform_patch,), (clip.num_samples,))
-            return
-        frames = self.model.spectrogram_frames
-        check("spectrogram_frames", frames <= clip.num_samples, "at most the samples of the window", frames)
+        check_clip_fits(self.model, self.data.geometry)
 
 
 # Learns the generated clips on two CPU cores in about four minutes.

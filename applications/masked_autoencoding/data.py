@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zorro_keras.applications.masked_autoencoding.config import TINY, Config
 from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
-from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_clip_data
+from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, clip_examples, open_clip_data
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
 from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
@@ -24,15 +24,6 @@ from zorro_keras.applications.pipelines.presence import zero_absent
 Preprocess = Callable[[dict[str, Any]], dict[str, Any]]
 # Of the clips that `tiny` makes for itself.
 DEFAULT_COUNTS = {"count": 480, "test_count": 96}
-
-
-class UnlabelledClips(ClipData):
-    """Clips whose labels are left alone: a model of them has no classes, and reads those of any data."""
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
 
 def default_data(out: str | Path) -> Path:
@@ -48,8 +39,7 @@ def open_data(path: str | Path, config: Config) -> UnlabelledClips:
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
     """
-    data = open_clip_data(path)
-    return UnlabelledClips(data.origin, data.clips, data.faults)
+    return open_clip_data(path).unlabelled()
 
 
 def training_dataset(

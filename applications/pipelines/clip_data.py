@@ -65,6 +65,10 @@ class ClipData:
         """ "test", or "val" where there is no labelled test split, as in Kinetics."""
         return "test" if self.clips["test"] else "val"
 
+    def unlabelled(self) -> UnlabelledClips:
+        """The same clips for a model without classes, which reads those of any data."""
+        return UnlabelledClips(self.origin, self.clips, self.faults)
+
     def split(self, name: str) -> tuple[Any, ...]:
         """The clips of a split.
 
@@ -79,6 +83,15 @@ class ClipData:
                 reason="empty_source",
             )
         return self.clips[name]
+
+
+class UnlabelledClips(ClipData):
+    """Clips whose labels a model leaves alone: it has no classes."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
 
 def open_clip_data(path: str | Path, *, label_names: Sequence[str] | None = None) -> ClipData:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 import keras_hub
 
@@ -55,3 +58,21 @@ class CompiledTask(AnyStreams, keras_hub.models.Task):
         """Compiles as the saved model was, and builds the optimizer, so that training goes on."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def save_task_weights(self, filepath):
+        """Saves what is not the backbone; a preset holds no optimizer's state."""
+        with self._without_optimizer():
+            super().save_task_weights(filepath)
+
+    def load_task_weights(self, filepath):
+        """Loads what is not the backbone."""
+        with self._without_optimizer():
+            super().load_task_weights(filepath)
+
+    @contextmanager
+    def _without_optimizer(self) -> Iterator[None]:
+        optimizer, self.optimizer = getattr(self, "optimizer", None), None
+        try:
+            yield
+        finally:
+            self.optimizer = optimizer

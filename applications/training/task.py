@@ -17,6 +17,7 @@ from zorro_keras.applications.training.run_folder import RunFolder
 PACKAGE = "zorro_keras.applications"
 TASKS = (
     "audio_visual_classification",
+    "audio_visual_pretraining",
     "image_classification",
     "masked_autoencoding",
     "masked_language",

@@ -1,6 +1,7 @@
 """Keras layers, one idea each; none knows what audio or video is."""
 
 from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.contrastive_heads import ContrastiveHeads
 from zorro_keras.layers.conv_stem import ConvStem
 from zorro_keras.layers.convex_upsampling import ConvexUpsampling
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
@@ -37,6 +38,7 @@ __all__ = [
     "MLP",
     "Attention",
     "ClassificationHead",
+    "ContrastiveHeads",
     "ConvStem",
     "ConvexUpsampling",
     "CrossAttentionBlock",

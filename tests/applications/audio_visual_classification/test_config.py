@@ -7,7 +7,6 @@ import pytest
 
 from tests.without_numbers import without_numbers
 from zorro_keras import streams
-from zorro_keras.applications.audio_visual_classification.backbones import BACKBONES, described_streams
 from zorro_keras.applications.audio_visual_classification.config import (
     CONFIGS,
     AugmentationConfig,
@@ -16,6 +15,7 @@ from zorro_keras.applications.audio_visual_classification.config import (
 )
 from zorro_keras.applications.audio_visual_classification.model import build_model
 from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.training.clip_backbones import BACKBONES, described_streams
 from zorro_keras.applications.training.config import apply_overrides, from_json, to_json
 
 

@@ -21,9 +21,6 @@ from zorro_keras.applications.audio_visual_classification.data import (  # noqa:
     open_data,
     training_dataset,
 )
-from zorro_keras.applications.audio_visual_classification.preprocessor import (  # noqa: E402
-    AudioVisualPreprocessor,
-)
 from zorro_keras.applications.pipelines.clip_data import ClipData  # noqa: E402
 from zorro_keras.applications.pipelines.clip_record import PackedClip, encode_clip_record  # noqa: E402
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4  # noqa: E402
@@ -37,6 +34,9 @@ from zorro_keras.applications.pipelines.geometry import ClipGeometry  # noqa: E4
 from zorro_keras.applications.pipelines.host_errors import host_errors  # noqa: E402
 from zorro_keras.applications.pipelines.prepare import prepare  # noqa: E402
 from zorro_keras.applications.pipelines.shards import RecordLocation, ShardSet  # noqa: E402
+from zorro_keras.applications.training.audio_visual_preprocessor import (  # noqa: E402
+    AudioVisualPreprocessor,
+)
 
 RATE_HZ = 800
 GEOMETRY = ClipGeometry(seconds=0.64, sample_rate_hz=RATE_HZ, num_frames=4, height_px=8, width_px=12)

@@ -1,4 +1,4 @@
-"""What an audio-visual classifier serves: every subset of its streams, preprocessed or raw."""
+"""What a task on sound and picture serves: every subset of its streams, preprocessed or raw."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from zorro_keras.applications.training.endpoints import (
     Argument,
     Endpoint,
     subsets_of,
-    with_probabilities,
 )
 
 
-def audio_visual_endpoints(task: keras.Model) -> list[Endpoint]:
-    """Returns the endpoints of a classifier, the one with all its streams first.
+def clip_endpoints(task: keras.Model) -> list[Endpoint]:
+    """Returns the endpoints of a task of streams, the one with all its streams first.
 
     There is a `serve_*` and an `embed_*` for every subset of the streams; a stream that is not in the name
     is no input, and cannot reach the answer. Where the preprocessor knows the clip, `serve_raw` takes
     waveforms and pixels, and `serve_raw_*` some of them.
+
+    Args:
+        task: model of streams with a `backbone`, and `served(outputs)`: what a client gets of its outputs.
     """
     arguments = {
         name: Argument(("batch", *stream.shape), stream.dtype, getattr(stream, "vocabulary_size", None))
@@ -47,12 +49,11 @@ def _of_subset(
     task: keras.Model, arguments: dict[str, Argument], clips: Callable[[], dict] | None
 ) -> list[Endpoint]:
     def serve(inputs: dict[str, Any]) -> dict[str, Any]:
-        return with_probabilities(task(inputs, training=False), multi_label=task.multi_label)
+        return task.served(task(inputs, training=False))
 
     def ask(inputs: dict[str, Any]) -> dict[str, Any]:
         # `keras.Model`'s, because that of a keras-hub task would preprocess the batch again.
-        logits = keras.Model.predict_on_batch(task, inputs)
-        return with_probabilities(logits, multi_label=task.multi_label)
+        return task.served(keras.Model.predict_on_batch(task, inputs))
 
     def embed(inputs: dict[str, Any]) -> dict[str, Any]:
         return task.backbone(inputs, training=False)
@@ -75,7 +76,7 @@ def _raw(
     serves = f"serve_{'_'.join(arguments)}"
 
     def ask(inputs: dict[str, Any]) -> dict[str, Any]:
-        return with_probabilities(task.predict(inputs, verbose=0), multi_label=task.multi_label)
+        return task.served(task.predict(inputs, verbose=0))
 
     return Endpoint(
         name or f"serve_raw_{'_'.join(arguments)}",

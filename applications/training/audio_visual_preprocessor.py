@@ -1,11 +1,15 @@
-"""From a raw clip to what the classifier reads: saved with the model, so that inference never guesses."""
+"""From a raw clip to what a model reads: saved with the model, so that inference never guesses."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
 
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
+from zorro_keras.layers import LogMelSpectrogram
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -61,3 +65,24 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
             "log_mel": keras.saving.serialize_keras_object(self.log_mel),
             "label_names": self.label_names,
         }
+
+
+def build_preprocessor(config: Any, label_names: Sequence[str] = ()) -> AudioVisualPreprocessor:
+    """Returns the preprocessor that a configuration describes.
+
+    Args:
+        config: with `data` a `DataConfig` and `model` a `ClipModelConfig`.
+        label_names: sequence of K class names.
+    """
+    model, clip = config.model, config.data.geometry
+    if model.waveform_patch is not None:
+        return AudioVisualPreprocessor(clip, None, label_names)
+    log_mel = LogMelSpectrogram.from_specification(
+        model.spectrogram_specification,
+        sample_rate_hz=clip.sample_rate_hz,
+        num_bins=model.spectrogram_bins,
+        hop_seconds=clip.num_samples // model.spectrogram_frames / clip.sample_rate_hz,
+        mean=model.spectrogram_mean,
+        std=model.spectrogram_std,
+    )
+    return AudioVisualPreprocessor(clip, log_mel, label_names)

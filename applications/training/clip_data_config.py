@@ -1,4 +1,4 @@
-"""What is read from a clip, and what training changes in it at random."""
+"""What is read from a clip, and what training changes in it at random: for tasks on streams of it."""
 
 from __future__ import annotations
 

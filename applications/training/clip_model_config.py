@@ -1,10 +1,11 @@
-"""The backbone and its sizes."""
+"""The backbone of a model of clips, and its sizes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.training.config import check, check_least, check_within
 
 # By backbone: its sizes by name, and those of its settings that some other does not take.
@@ -37,7 +38,7 @@ Sizes = int | tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ClipModelConfig:
     """The backbone. The shape of the video comes from `DataConfig.geometry`.
 
     Args:
@@ -58,7 +59,6 @@ class ModelConfig:
         routing: "zorro", "early", "late" or "bottleneck". Zorro's; a Zorro-Swin's streams read themselves
             alone, as in "zorro" and "late".
         remat: bool. Recomputes each block in the backward pass: less memory, more time.
-        multi_label: bool. Sigmoid with any number of labels per clip, or softmax with exactly one.
         backbone: "zorro_vit", "zorro_swin", "zorro_hip" or "perceiver_io".
         spectrogram_specification: str. How mel bins are made, see `LogMelSpectrogram.from_specification`; the
             sample rate, the bins and the hop are those given here.
@@ -99,7 +99,6 @@ class ModelConfig:
     dropout_rate: float = 0.0
     routing: Literal["zorro", "early", "late", "bottleneck"] = "zorro"
     remat: bool = False
-    multi_label: bool = False
     backbone: Literal["zorro_vit", "zorro_swin", "zorro_hip", "perceiver_io"] = "zorro_vit"
     spectrogram_specification: Literal["16khz_128", "48khz_80"] = "16khz_128"
     waveform_patch: int | None = None
@@ -164,6 +163,20 @@ _SIZES = (
     *("num_latents", "num_cross_heads", "query_dim", "audio_bands", "video_bands", "key_chunk"),
     *("num_groups", "embed_dim"),
 )
+
+
+def check_clip_fits(model: ClipModelConfig, clip: ClipGeometry) -> None:
+    """Refuses a model whose patches do not divide a clip, or whose spectrogram does not fit its sound.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    check_divides("video_patch", model.video_patch, (clip.num_frames, clip.height_px, clip.width_px))
+    if model.waveform_patch is not None:
+        check_divides("waveform_patch", (model.waveform_patch,), (clip.num_samples,))
+        return
+    frames = model.spectrogram_frames
+    check("spectrogram_frames", frames <= clip.num_samples, "at most the samples of the window", frames)
 
 
 def check_divides(name: str, patch: tuple[int, ...], shape: tuple[int, ...]) -> None:

@@ -1,18 +1,30 @@
 """Builds the backbone that a configuration names.
 
-A further backbone is a function here, a row of `BACKBONES`, and its names in `model_config`.
+A further backbone is a function here, a row of `BACKBONES`, and its names in `clip_model_config`.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras_hub
+
 from zorro_keras import streams
-from zorro_keras.applications.audio_visual_classification.config import Config
-from zorro_keras.applications.audio_visual_classification.model_config import SEQUENCES
+from zorro_keras.applications.training.clip_model_config import SEQUENCES
 from zorro_keras.models import PerceiverIOBackbone, ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 from zorro_keras.routing import Routing
 
 
-def described_streams(config: Config) -> dict[str, streams.Stream]:
+def build_backbone(config: Any) -> keras_hub.models.Backbone:
+    """Returns the untrained backbone of a configuration.
+
+    Args:
+        config: with `data` a `DataConfig`, `model` a `ClipModelConfig`, and `training`.
+    """
+    return BACKBONES[config.model.backbone](config, described_streams(config))
+
+
+def described_streams(config: Any) -> dict[str, streams.Stream]:
     """Returns what the backbone reads, by name: the clip of the configuration, preprocessed and cut."""
     model, clip = config.model, config.data.geometry
     if model.waveform_patch is not None:
@@ -24,7 +36,7 @@ def described_streams(config: Config) -> dict[str, streams.Stream]:
     return {name: described[name] for name in config.data.streams}
 
 
-def zorro_vit(config: Config, described: dict[str, streams.Stream]) -> ZorroViTBackbone:
+def zorro_vit(config: Any, described: dict[str, streams.Stream]) -> ZorroViTBackbone:
     """Returns an untrained Zorro-ViT."""
     model = config.model
     return ZorroViTBackbone.from_variant(
@@ -40,7 +52,7 @@ def zorro_vit(config: Config, described: dict[str, streams.Stream]) -> ZorroViTB
     )
 
 
-def zorro_swin(config: Config, described: dict[str, streams.Stream]) -> ZorroSwinBackbone:
+def zorro_swin(config: Any, described: dict[str, streams.Stream]) -> ZorroSwinBackbone:
     """Returns an untrained Zorro-Swin."""
     model = config.model
     windows = {"audio": model.spectrogram_window, "video": model.video_window}
@@ -58,7 +70,7 @@ def zorro_swin(config: Config, described: dict[str, streams.Stream]) -> ZorroSwi
     )
 
 
-def zorro_hip(config: Config, described: dict[str, streams.Stream]) -> ZorroHiPBackbone:
+def zorro_hip(config: Any, described: dict[str, streams.Stream]) -> ZorroHiPBackbone:
     """Returns an untrained Zorro-HiP, without a way back."""
     model = config.model
     return ZorroHiPBackbone.from_variant(
@@ -77,7 +89,7 @@ def zorro_hip(config: Config, described: dict[str, streams.Stream]) -> ZorroHiPB
 _LATENT_DIMS = {"audioset": 512, "audioset_large": 1024}
 
 
-def perceiver_io(config: Config, described: dict[str, streams.Stream]) -> PerceiverIOBackbone:
+def perceiver_io(config: Any, described: dict[str, streams.Stream]) -> PerceiverIOBackbone:
     """Returns an untrained Perceiver IO whose one answer is left to the task's head."""
     model = config.model
     return PerceiverIOBackbone.from_variant(

@@ -1,0 +1,64 @@
+"""`zorro-keras prepare`, `predict` and `evaluate` for audio-visual pre-training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+
+def prepare(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Packs media files into shards: see `pipelines.prepare.prepare`, whose arguments `settings` are."""
+    from zorro_keras.applications.pipelines.prepare import prepare as pack
+
+    return pack(source, out, **settings, on_progress=on_progress)
+
+
+def predict(folder: str | os.PathLike[str], source: str | os.PathLike[str]) -> int:
+    """Prints how well the sound and the picture of a clip go together, window by window.
+
+    Args:
+        folder: of a run, or of a preset.
+        source: video file.
+
+    Returns:
+        0.
+
+    Raises:
+        ZorroError: if the model or the file cannot be used.
+    """
+    from zorro_keras.applications.audio_visual_pretraining.evaluation import likeness_of_file
+
+    print(json.dumps(likeness_of_file(folder, source), indent=2))
+    return 0
+
+
+def evaluate(
+    run_dir: str | os.PathLike[str],
+    data_path: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Writes how well the test clips of a run find one another, or those of `val` without a test split.
+
+    Args:
+        run_dir: folder of the run.
+        data_path: shards or a source, as for training. Labels, if there are any, are for the probe.
+        out: optional folder. `report/` in the run by default.
+
+    Returns:
+        Dict with `html` and `json`, the files written; `num_clips`; and `scores`, see `scores_of`.
+
+    Raises:
+        ZorroError: if the run or the data cannot be used.
+    """
+    from zorro_keras.applications.audio_visual_pretraining.evaluation import evaluate_run
+
+    return evaluate_run(run_dir, data_path, out=out)

@@ -1,0 +1,70 @@
+"""Batches of sound and picture; labels, where there are any, are for the probe alone.
+
+Everything is a function of (seed, step): a data set built at `start_step=k` gives, byte for byte, what
+another gives after k batches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from zorro_keras.applications.audio_visual_pretraining.config import Config
+from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, open_clip_data
+from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
+from zorro_keras.applications.training import clip_batches
+
+# Of the clips that the task makes for itself: those of `zorro-keras demo`.
+DEFAULT_COUNTS = {"count": 960, "test_count": 320}
+
+
+def default_data(out: str | Path) -> Path:
+    """Generates the clips that `tiny` is made for, and packs them into shards."""
+    return pack_generated_clips(out, **DEFAULT_COUNTS)
+
+
+def open_data(path: str | Path, config: Config) -> UnlabelledClips:
+    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it first.
+
+    Raises:
+        ShardError, SourceError: if the data cannot be trusted; every bad row is named.
+    """
+    return open_clip_data(path).unlabelled()
+
+
+def training_dataset(
+    data: UnlabelledClips, config: Config, preprocessor: clip_batches.Preprocess, **options: Any
+) -> tf.data.Dataset:
+    """The endless batches of training: dicts of `audio`, `video` and `presence`.
+
+    Args:
+        data: what `open_data` returns.
+        config, preprocessor, start_step, faults_path: as for `clip_batches.training_dataset`.
+
+    Raises:
+        SourceError: if the training split is empty.
+        ValueError: if `start_step` is negative.
+    """
+    return clip_batches.training_dataset(data, config, preprocessor, **options).map(lambda x, _: x)
+
+
+def evaluation_dataset(
+    data: UnlabelledClips, config: Config, preprocessor: clip_batches.Preprocess, **options: Any
+) -> tuple[tf.data.Dataset, list[str]]:
+    """The batches of one pass over a split, without anything random.
+
+    Args:
+        data: what `open_data` returns.
+        config, preprocessor, split, faults_path: as for `clip_batches.evaluation_dataset`.
+
+    Returns:
+        A dataset of `(x, y, sample_weight)`, `y` a dict of `labels` `(B, K)` and `presence`, and the ids in
+        its order.
+
+    Raises:
+        SourceError: if the split is empty.
+    """
+    dataset, ids = clip_batches.evaluation_dataset(data, config, preprocessor, **options)
+    return dataset.map(lambda x, y, w: (x, {"labels": y, "presence": x["presence"]}, w)), ids

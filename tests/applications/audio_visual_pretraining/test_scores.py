@@ -1,0 +1,48 @@
+"""Embeddings are scored by whom they find."""
+
+import numpy as np
+import pytest
+
+from zorro_keras.applications.audio_visual_pretraining.scores import scores_of
+
+LABELS = np.eye(2)[[0, 1, 0, 1]]
+EVERYONE = {"audio": np.ones(4, bool), "video": np.ones(4, bool)}
+ALL = np.ones(4, bool)
+
+
+def test_each_clip_finds_its_own_and_its_like():
+    sound = np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [0.1, 0.9]])
+    scores = scores_of({"audio_to_video": sound, "video_to_audio": sound}, EVERYONE, LABELS, ALL)
+    assert scores["audio_finds_video_recall_at_1"] == scores["video_finds_audio_recall_at_1"] == 1.0
+    # Halves: clips 0 and 2 are of one class, 1 and 3 of the other, so none finds its like in the other half.
+    assert scores["audio_to_video_neighbour_accuracy"] == 0.0
+    mixed = LABELS[[0, 0, 1, 1]]
+    assert scores_of({"audio_to_video": sound}, EVERYONE, mixed, ALL) == {
+        "audio_to_video_neighbour_accuracy": 0.5
+    }
+
+
+def test_recall_counts_those_among_whom_the_right_one_is():
+    sound = np.eye(12)
+    picture = np.roll(np.eye(12), 1, axis=1) + 0.5 * np.eye(12)  # the right one is second
+    presence = {name: np.ones(12, bool) for name in ("audio", "video")}
+    embeddings = {"audio_to_video": sound, "video_to_audio": picture}
+    scores = scores_of(embeddings, presence, np.zeros((12, 0)), np.ones(12, bool))
+    assert scores["audio_finds_video_recall_at_1"] == 0.0 and scores["audio_finds_video_recall_at_5"] == 1.0
+    assert not any("neighbour" in name for name in scores)  # no labels, no probe
+
+
+def test_clips_that_lack_a_stream_or_could_not_be_read_count_nowhere():
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [np.nan, np.nan], [0.5, 0.5]])
+    presence = {"audio": np.array([True, True, False, True]), "video": ALL}
+    usable = np.array([True, True, True, False])
+    embeddings = {"audio_to_video": vectors, "video_to_audio": np.where(np.isnan(vectors), 0.0, vectors)}
+    scores = scores_of(embeddings, presence, LABELS, usable)
+    assert scores["audio_finds_video_recall_at_1"] == 1.0
+
+
+def test_fusion_is_scored_where_a_clip_has_anything():
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [np.nan, np.nan], [0.6, 0.8]])
+    presence = {"audio": np.array([True, False, False, True]), "video": np.array([False, True, False, True])}
+    scores = scores_of({"fusion_to_audio": vectors}, presence, LABELS, ALL)
+    assert scores == {"fusion_to_audio_neighbour_accuracy": pytest.approx(2 / 3)}
