@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
+from zorro_keras.losses.contrastive import unit_length
 
 MAX_LOGIT_SCALE = 100.0  # CLIP's: a learned temperature goes no lower than 0.01
 
@@ -86,7 +87,7 @@ class ContrastiveHeads(keras.layers.Layer):
             if features.get(this) is not None:
                 feature = features[this]
                 feature = ops.stop_gradient(feature) if name in self.stopped else feature
-                embeddings[name] = _unit(self.projections[name](feature))
+                embeddings[name] = unit_length(self.projections[name](feature))
         return embeddings
 
     def current_temperature(self):
@@ -112,7 +113,3 @@ class ContrastiveHeads(keras.layers.Layer):
             "learn_temperature": self.learn_temperature,
             "stopped": self.stopped,
         }
-
-
-def _unit(x):
-    return ops.normalize(ops.cast(x, "float32"), axis=-1, order=2, epsilon=1e-6)

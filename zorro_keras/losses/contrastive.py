@@ -47,7 +47,7 @@ def noise_contrastive_losses(first, second, temperature=0.07, present=None):
     if present is not None:
         # Replaced, not multiplied: what an example lacks may be NaN.
         first, second = (ops.where(present[:, None], x, ops.zeros_like(x)) for x in (first, second))
-    logits = ops.matmul(_unit(first), ops.transpose(_unit(second))) / temperature  # B B
+    logits = ops.matmul(unit_length(first), ops.transpose(unit_length(second))) / temperature  # B B
     right = ops.diagonal(logits)
     if present is None:
         return (ops.logsumexp(logits, axis=1) + ops.logsumexp(logits, axis=0)) / 2 - right
@@ -56,7 +56,7 @@ def noise_contrastive_losses(first, second, temperature=0.07, present=None):
     return ops.where(present, (of_second + of_first) / 2 - right, ops.zeros_like(right))
 
 
-def _unit(x):
-    """Returns embeddings of length one, float32."""
+def unit_length(x):
+    """Returns embeddings `(B, D)` with length one, float32; zero stays zero, and its gradient finite."""
     x = ops.cast(x, "float32")
     return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), LEAST_SQUARE))

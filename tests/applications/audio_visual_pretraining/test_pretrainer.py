@@ -123,6 +123,14 @@ def test_what_a_clip_lacks_changes_nothing():
     assert loss_of(model, x) == loss_of(model, spoilt)
 
 
+def test_clips_that_lack_a_stream_leave_all_gradients_finite(kind):
+    model = build_model(config(kind))
+    model.compile(keras.optimizers.SGD(0.1))
+    x = preprocessed(model, audio=[True, False, True, False], video=[True, True, False, False])
+    keras.Model.train_on_batch(model, {**x, "audio": x["audio"] * x["presence"]["audio"][:, None, None]})
+    assert all(np.isfinite(array(weight)).all() for weight in model.weights)
+
+
 def test_clips_of_one_stream_alone_train_the_terms_that_it_has(kind):
     model = build_model(config(kind))
     x = preprocessed(model)
