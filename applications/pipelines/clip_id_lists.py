@@ -1,0 +1,41 @@
+"""Lists of ids without labels over a folder of media, as YouTube-8M's videos are listed: for pre-training."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
+from zorro_keras.applications.pipelines.clip_listing import LIST_FOLDERS, ClipListing, first_line, text_lines
+
+_FILE = re.compile(r"((?P<split>train|val|validate|test)_)?ids\.txt")
+_ID = re.compile(r"[\w-]+", re.ASCII)
+
+
+def id_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
+    """`ids.txt`, or `train_ids.txt`, `val_ids.txt` and `test_ids.txt`, above the clips."""
+    for folder in LIST_FOLDERS:
+        where = os.path.join(root, folder)
+        names = sorted(os.listdir(where)) if os.path.isdir(where) else ()
+        paths = [os.path.join(where, name) for name in names if _FILE.fullmatch(name)]
+        if paths:
+            return _listing(root, paths, suffixes)
+    return None
+
+
+def id_list(path: str, suffixes: tuple[str, ...]) -> ClipListing | None:
+    """One text of an id a line, above the clips; None where its first line is more than an id."""
+    if not path.lower().endswith(".txt") or not _ID.fullmatch(first_line(path)):
+        return None
+    return _listing(os.path.dirname(path) or ".", [path], suffixes)
+
+
+def _listing(root: str, paths: list[str], suffixes: tuple[str, ...]) -> ClipListing:
+    clips = []
+    for path in paths:
+        name = os.path.basename(path)
+        named = _FILE.fullmatch(name)
+        split = named["split"] and named["split"].replace("validate", "val") if named else None
+        for number, line in text_lines(path):
+            clips.append(OfficialClip(f"{name} line {number}", line, None, split, split or "all"))
+    return find_clips("list of ids", root, clips, suffixes)
