@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.audio_visual_classification.config import AugmentationConfig, Config
@@ -18,6 +19,7 @@ from zorro_keras.applications.pipelines.augment_audio import spec_augment
 from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_clip_data
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
+from zorro_keras.applications.pipelines.clip_labels import class_balance
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.mixing import mixup
 from zorro_keras.applications.pipelines.order import Draw, draw_seed, evaluation_order, training_order
@@ -34,7 +36,7 @@ def default_data(out: str | Path) -> Path:
 
 
 def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | None = None) -> ClipData:
-    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it first.
+    """Opens a folder of shards or a source, as `read_source` takes one, and checks all of it first.
 
     Args:
         path: str or path.
@@ -46,9 +48,10 @@ def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | 
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
-        ConfigError: if clips carry several labels and the model is not to be a multi-label one.
+        ConfigError: if clips carry several labels and the model is not to be a multi-label one, or a fold is
+            asked of shards.
     """
-    data = open_clip_data(path, label_names=label_names)
+    data = open_clip_data(path, label_names=label_names, test_fold=config.data.test_fold)
     if data.multi_label and not config.model.multi_label:
         raise ConfigError(
             "`model.multi_label` must be true: clips carry several labels. Received: model.multi_label=False",
@@ -90,7 +93,7 @@ def training_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed),
+        partial(training_order, len(clips), config.training.seed, weights=_weights(data, config)),
         config.data.reading(len(data.label_names), config.data.streams, faults_path),
         _random_fit(config),
         start_position=start_step * batch_size,
@@ -104,7 +107,7 @@ def evaluation_dataset(
     config: Config,
     preprocessor: Callable[[dict[str, Any]], dict[str, Any]],
     *,
-    split: str = "test",
+    split: str | None = None,
     faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
     """The batches of one pass over a split, without anything random.
@@ -113,7 +116,7 @@ def evaluation_dataset(
         data: `ClipData`.
         config: `Config`. With `data.test_clips` = n, each clip gives n windows in a row.
         preprocessor: as for `training_dataset`.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test"; None is `data.evaluation_split`.
         faults_path: optional path. Faults of media read directly are appended here.
 
     Returns:
@@ -123,7 +126,7 @@ def evaluation_dataset(
     Raises:
         SourceError: if the split is empty.
     """
-    clips = data.split(split)
+    clips = data.split(split or data.evaluation_split)
     num_windows, geometry = config.data.test_clips, config.data.geometry
     examples = clip_examples(
         data,
@@ -136,6 +139,13 @@ def evaluation_dataset(
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
     batches = evaluation_batches(examples, config.training.batch_size, len(clips) * num_windows)
     return finished(batches, finish), [clip.id for clip in clips for _ in range(num_windows)]
+
+
+def _weights(data: ClipData, config: Config) -> np.ndarray | None:
+    """How often training shows each clip beside the others; None for all alike."""
+    if not config.data.class_balance:
+        return None
+    return class_balance([clip.label_indices for clip in data.split("train")], len(data.label_names))
 
 
 def _training_batch(

@@ -43,12 +43,12 @@ def default_data(out: str | Path) -> Path:
 
 
 def open_data(path: str | Path, config: Config) -> UnlabelledClips:
-    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it first.
+    """Opens a folder of shards or a source, with labels or without, and checks all of it first.
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
     """
-    data = open_clip_data(path)
+    data = open_clip_data(path, needs_labels=False)
     return UnlabelledClips(data.origin, data.clips, data.faults)
 
 

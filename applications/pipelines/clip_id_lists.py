@@ -6,7 +6,7 @@ import os
 import re
 
 from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
-from zorro_keras.applications.pipelines.clip_listing import LIST_FOLDERS, ClipListing, first_line, text_lines
+from zorro_keras.applications.pipelines.clip_listing import ClipListing, first_line, list_folders, text_lines
 
 _FILE = re.compile(r"((?P<split>train|val|validate|test)_)?ids\.txt")
 _ID = re.compile(r"[\w-]+", re.ASCII)
@@ -14,12 +14,10 @@ _ID = re.compile(r"[\w-]+", re.ASCII)
 
 def id_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     """`ids.txt`, or `train_ids.txt`, `val_ids.txt` and `test_ids.txt`, above the clips."""
-    for folder in LIST_FOLDERS:
-        where = os.path.join(root, folder)
-        names = sorted(os.listdir(where)) if os.path.isdir(where) else ()
-        paths = [os.path.join(where, name) for name in names if _FILE.fullmatch(name)]
-        if paths:
-            return _listing(root, paths, suffixes)
+    for paths in list_folders(root):
+        lists = [path for path in paths if _FILE.fullmatch(os.path.basename(path))]
+        if lists:
+            return _listing(root, lists, suffixes)
     return None
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
-from zorro_keras.applications.pipelines.clip_listing import LIST_FOLDERS, ClipListing, first_line
+from zorro_keras.applications.pipelines.clip_listing import ClipListing, first_line, list_folders
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import bad_row, csv_records, number
 
@@ -27,8 +27,8 @@ def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     Raises:
         SourceError: if no clip is there.
     """
-    lists = next((found for folder in LIST_FOLDERS if (found := _lists(os.path.join(root, folder)))), [])
-    if not lists:
+    lists = next(filter(None, map(_lists, list_folders(root))), None)
+    if lists is None:
         return None
     clips, problems = [], []
     for path in lists:
@@ -40,11 +40,9 @@ def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     )
 
 
-def _lists(folder: str) -> list[str]:
-    """The annotations with labels in a folder."""
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else ()
-    paths = [os.path.join(folder, name) for name in names if name.lower().endswith(".csv")]
-    return [path for path in paths if os.path.isfile(path) and set(COLUMNS) <= set(_columns(path))]
+def _lists(paths: list[str]) -> list[str]:
+    """The annotations with labels among the files of a folder."""
+    return [path for path in paths if path.lower().endswith(".csv") and set(COLUMNS) <= set(_columns(path))]
 
 
 def _columns(path: str) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
 
-# Where people keep the lists of a data set: beside the clips, or in one of these folders.
+# Where people keep the lists of a data set: above the clips, or in one of these folders there.
 LIST_FOLDERS = ("", "annotations", "csv", "data", "lists", "meta", "metadata", "segments")
 _MAX_DEPTH = 4  # a link to a folder above would never end
 
@@ -43,6 +43,14 @@ def find_list(root: str, name: str) -> str | None:
     """The path of a list of a data set, where there is such a file."""
     paths = (os.path.join(root, folder, name) for folder in LIST_FOLDERS)
     return next(filter(os.path.isfile, paths), None)
+
+
+def list_folders(root: str) -> Iterator[list[str]]:
+    """The paths of the files in each folder that may hold lists, sorted."""
+    for folder in filter(os.path.isdir, (os.path.join(root, name) for name in LIST_FOLDERS)):
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.is_dir())
+        yield [os.path.join(folder, name) for name in names]
 
 
 def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from zorro_keras.applications.pipelines.clip_listing import LIST_FOLDERS, ClipListing, first_line, text_lines
+from zorro_keras.applications.pipelines.clip_listing import ClipListing, first_line, list_folders, text_lines
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import bad_row
 from zorro_keras.applications.pipelines.source_rows import SPLITS, SourceRow
@@ -23,13 +23,11 @@ def path_lists(root: str) -> ClipListing | None:
     Returns:
         `ClipListing`; None where no list of a split is there.
     """
-    for folder in LIST_FOLDERS:
-        where = os.path.join(root, folder)
-        names = sorted(os.listdir(where)) if os.path.isdir(where) else ()
-        paths = [os.path.join(where, name) for name in names if _split_of(name)]
-        paths = [path for path in paths if path.endswith((".txt", ".csv")) and _is_list(path)]
-        if paths:
-            return _listing(root, {path: _split_of(os.path.basename(path)) for path in paths})
+    for paths in list_folders(root):
+        splits = {path: _split_of(path) for path in paths if path.endswith((".txt", ".csv"))}
+        lists = {path: split for path, split in splits.items() if split and _is_list(path)}
+        if lists:
+            return _listing(root, lists)
     return None
 
 
@@ -39,11 +37,11 @@ def path_list(path: str) -> ClipListing | None:
 
 
 def _is_list(path: str) -> bool:
-    return os.path.isfile(path) and bool(_LINE.fullmatch(first_line(path)))
+    return bool(_LINE.fullmatch(first_line(path)))
 
 
-def _split_of(name: str) -> str | None:
-    words = re.split(r"[^a-z]+", name.lower())
+def _split_of(path: str) -> str | None:
+    words = re.split(r"[^a-z]+", os.path.basename(path).lower())
     return next((split for split in SPLITS if split in words), None)
 
 
@@ -81,9 +79,8 @@ def _file_of(root: str, path: str, split: str | None) -> str | None:
 
 
 def _label_names(root: str) -> tuple[str, ...] | None:
-    for folder in LIST_FOLDERS:
-        where = os.path.join(root, folder)
-        for name in sorted(os.listdir(where)) if os.path.isdir(where) else ():
-            if _LABEL_MAP.fullmatch(name):
-                return tuple(line for _, line in text_lines(os.path.join(where, name)))
+    for paths in list_folders(root):
+        for path in paths:
+            if _LABEL_MAP.fullmatch(os.path.basename(path)):
+                return tuple(line for _, line in text_lines(path))
     return None

@@ -1,11 +1,13 @@
 """The layouts of the public data sets of clips are recognised, and each official id is found or named."""
 
+import functools
 import json
 import os
 
 import pytest
 
-from tests.media_maker import write_clip, write_sound
+from tests import clip_maker as made
+from tests.clip_maker import CLASSES, HEADER, audioset, esc50, kinetics, write_list
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.media import probe
 from zorro_keras.applications.pipelines.sources import read_source
@@ -13,31 +15,12 @@ from zorro_keras.applications.pipelines.sources import read_source
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory):
-    """One small encoded file of each kind, to be copied under many names."""
-    folder = tmp_path_factory.mktemp("media")
-    for name in ("clip.mp4", "clip.mkv", "clip.webm"):
-        write_clip(folder / name, seconds=0.4, width_px=32, height_px=24, sample_rate_hz=48000)
-    for name in ("clip.wav", "clip.flac"):
-        write_sound(folder / name, seconds=0.4)
-    return {path.suffix: path.read_bytes() for path in folder.iterdir()}
+    return made.encoded(tmp_path_factory.mktemp("media"))
 
 
 @pytest.fixture
 def put(media, tmp_path):
-    def write(*names):
-        for name in names:
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(media[path.suffix])
-
-    return write
-
-
-def write(root, name, *lines, mark="", end="\n"):
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes((mark + end.join([*lines, ""])).encode())
-    return path
+    return functools.partial(made.put, media, tmp_path)
 
 
 def found(source):
@@ -51,39 +34,6 @@ def found(source):
 
 
 # --- AudioSet
-
-CLASSES = (
-    "index,mid,display_name",
-    '0,/m/09x0r,"Speech"',
-    '1,/m/05zppz,"Male speech, man speaking"',
-    "2,/m/0bt9lr,Dog",
-)
-HEADER = (
-    "# Segments csv created Sun Mar  5 10:54:31 2017",
-    "# num_ytids=3, num_segs=3, num_unique_labels=527, num_positive_labels=5",
-    "# YTID, start_seconds, end_seconds, positive_labels",
-)
-
-
-def audioset(root, where="", **ends):
-    write(root, f"{where}class_labels_indices.csv", *CLASSES, **ends)
-    write(
-        root,
-        f"{where}balanced_train_segments.csv",
-        *HEADER,
-        '-0RWZT-miFs, 420.000, 430.000, "/m/0bt9lr,/m/09x0r"',
-        'Yabc_efg_12, 30.000, 40.000, "/m/05zppz"',
-        'vanished_00, 0.000, 10.000, "/m/09x0r"',
-        **ends,
-    )
-    write(
-        root,
-        f"{where}unbalanced_train_segments.csv",
-        *HEADER,
-        'unbalanced0, 5.500, 15.500, "/m/09x0r"',
-        **ends,
-    )
-    write(root, f"{where}eval_segments.csv", *HEADER, 'evaluated_0, 30.000, 40.000, "/m/0bt9lr"', **ends)
 
 
 def test_audioset_has_quoted_labels_comments_and_classes_in_the_order_of_their_file(tmp_path, put):
@@ -118,12 +68,9 @@ def test_audioset_has_quoted_labels_comments_and_classes_in_the_order_of_their_f
     ],
     ids=["folders", "start", "times", "zeros", "milliseconds", "Y", "Y and times", "parts"],
 )
-def test_downloads_are_found_however_they_are_named(tmp_path, media, names):
+def test_downloads_are_found_however_they_are_named(tmp_path, put, names):
     audioset(tmp_path)
-    for name in names:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(media[path.suffix.lower()])
+    put(*names)
     source = read_source(tmp_path)
     assert set(found(source)) == set(names)
     assert source.missing == {"balanced_train": ("vanished_00",), "unbalanced_train": ("unbalanced0",)}
@@ -154,7 +101,7 @@ def test_lists_may_lie_in_a_folder_of_their_own_with_a_mark_and_other_line_ends(
 
 def test_a_label_that_is_no_class_counts_as_the_class_above_it(tmp_path, put):
     audioset(tmp_path)
-    write(tmp_path, "eval_segments.csv", 'evaluated_0, 30.000, 40.000, "/m/puppy,/m/0bt9lr"')
+    write_list(tmp_path, "eval_segments.csv", 'evaluated_0, 30.000, 40.000, "/m/puppy,/m/0bt9lr"')
     put("evaluated_0.mp4")
     with pytest.raises(SourceError, match="eval_segments.csv line 1: bad_label: '/m/puppy' is not a label"):
         read_source(tmp_path)
@@ -162,9 +109,9 @@ def test_a_label_that_is_no_class_counts_as_the_class_above_it(tmp_path, put):
         {"id": "/m/0bt9lr", "name": "Dog", "child_ids": ["/m/young"]},
         {"id": "/m/young", "name": "Young dog", "child_ids": ["/m/puppy", "/m/young"]},
     ]
-    write(tmp_path, "ontology.json", json.dumps(ontology))
+    write_list(tmp_path, "ontology.json", json.dumps(ontology))
     assert found(read_source(tmp_path)) == {"evaluated_0.mp4": (["Dog"], "test")}
-    write(tmp_path, "ontology.json", '{"id": 1}')
+    write_list(tmp_path, "ontology.json", '{"id": 1}')
     with pytest.raises(SourceError, match="ontology.json must be AudioSet's list of `id` and `child_ids`"):
         read_source(tmp_path)
 
@@ -173,7 +120,7 @@ def test_audioset_without_its_classes_is_refused(tmp_path, put):
     audioset(tmp_path)
     put("evaluated_0.mp4")
     assert read_source(tmp_path).entries
-    write(tmp_path, "class_labels_indices.csv", *CLASSES[:2], "2,/m/0bt9lr,Dog")
+    write_list(tmp_path, "class_labels_indices.csv", *CLASSES[:2], "2,/m/0bt9lr,Dog")
     with pytest.raises(SourceError, match="an index from 0 on, a MID and a name of its own. *for each class"):
         read_source(tmp_path)
     (tmp_path / "class_labels_indices.csv").unlink()
@@ -183,7 +130,7 @@ def test_audioset_without_its_classes_is_refused(tmp_path, put):
 
 def test_rows_that_cannot_be_read_are_named_with_list_and_line(tmp_path, put):
     audioset(tmp_path)
-    write(tmp_path, "eval_segments.csv", *HEADER, "evaluated_0, 30.000, 40.000", 'x, 0, 1, "/m/09x0r')
+    write_list(tmp_path, "eval_segments.csv", *HEADER, "evaluated_0, 30.000, 40.000", 'x, 0, 1, "/m/09x0r')
     put("evaluated_0.mp4", "-0RWZT-miFs.mp4")
     with pytest.raises(SourceError) as caught:
         read_source(tmp_path)
@@ -195,7 +142,7 @@ def test_rows_that_cannot_be_read_are_named_with_list_and_line(tmp_path, put):
 
 def test_a_clip_that_is_listed_twice_is_named(tmp_path, put):
     audioset(tmp_path)
-    write(tmp_path, "eval_segments.csv", *['evaluated_0, 30.000, 40.000, "/m/09x0r"'] * 2)
+    write_list(tmp_path, "eval_segments.csv", *['evaluated_0, 30.000, 40.000, "/m/09x0r"'] * 2)
     put("evaluated_0.mp4")
     with pytest.raises(SourceError, match="is listed already at eval_segments.csv line 1"):
         read_source(tmp_path)
@@ -217,7 +164,7 @@ VGGSOUND = (
 
 
 def test_vggsound_has_no_header_and_labels_with_commas(tmp_path, put):
-    write(tmp_path, "vggsound.csv", *VGGSOUND)
+    write_list(tmp_path, "vggsound.csv", *VGGSOUND)
     put("video/---g-f_I2yQ_000001.mp4", "video/--56QUhyDQM_000185.mp4")
     source = read_source(tmp_path)
     assert source.layout == "VGGSound" and not source.multi_label
@@ -230,8 +177,8 @@ def test_vggsound_has_no_header_and_labels_with_commas(tmp_path, put):
 
 
 def test_the_lists_of_vggsounds_repository_name_files(tmp_path, put):
-    write(tmp_path, "data/train.csv", "--0PQM4-hqg_000030.mp4,waterfall burbling")
-    write(
+    write_list(tmp_path, "data/train.csv", "--0PQM4-hqg_000030.mp4,waterfall burbling")
+    write_list(
         tmp_path,
         "data/test.csv",
         '---g-f_I2yQ_000001.mp4,"playing violin, fiddle"',
@@ -248,27 +195,13 @@ def test_the_lists_of_vggsounds_repository_name_files(tmp_path, put):
 
 
 def test_rows_of_vggsound_that_are_no_rows_are_named(tmp_path, put):
-    write(tmp_path, "vggsound.csv", *VGGSOUND, "x,1,hail")
+    write_list(tmp_path, "vggsound.csv", *VGGSOUND, "x,1,hail")
     put("---g-f_I2yQ.mp4")
     with pytest.raises(SourceError, match="vggsound.csv line 4: bad_row: the row must have id, start, label"):
         read_source(tmp_path)
 
 
 # --- Kinetics
-
-
-def kinetics(root, where="annotations/", test_label="abseiling"):
-    header = "label,youtube_id,time_start,time_end,split,is_cc"
-    write(
-        root,
-        f"{where}train.csv",
-        header,
-        '"air drumming",-3B32lodo2M,59,69,train,0',
-        "abseiling,0347ZoDXyP0,95,105,train,0",
-        "abseiling,vanished_00,1,11,train,0",
-    )
-    write(root, f"{where}val.csv", header, "air drumming,0wR5jVB-WPk,417,427,val,0")
-    write(root, f"{where}test.csv", header, f"{test_label},kFC3KY2bOP8,5,15,test,0")
 
 
 def test_kinetics_of_the_cvdf_has_annotations_and_replacements(tmp_path, put):
@@ -300,8 +233,8 @@ def test_kinetics_may_lie_in_class_folders_below_its_lists(tmp_path, put):
 
 def test_the_first_kinetics_says_validate_and_hides_the_labels_of_its_test(tmp_path, put):
     header = "label,youtube_id,time_start,time_end,split"
-    write(tmp_path, "kinetics_val.csv", header, "abseiling,0wR5jVB-WPk,417,427,validate")
-    write(tmp_path, "kinetics_test.csv", header.removeprefix("label,"), "kFC3KY2bOP8,5,15,test")
+    write_list(tmp_path, "kinetics_val.csv", header, "abseiling,0wR5jVB-WPk,417,427,validate")
+    write_list(tmp_path, "kinetics_test.csv", header.removeprefix("label,"), "kFC3KY2bOP8,5,15,test")
     put("0wR5jVB-WPk_000417_000427.mp4", "kFC3KY2bOP8_000005_000015.mp4")
     source = read_source(tmp_path)
     assert found(source) == {"0wR5jVB-WPk_000417_000427.mp4": (["abseiling"], "val")}
@@ -326,9 +259,9 @@ def test_the_folders_of_mmaction2_are_class_folders(tmp_path, put):
     ids=["mmaction2", "slowfast", "own folder"],
 )
 def test_lists_of_paths_and_label_numbers_are_read(tmp_path, put, names, prefix):
-    write(tmp_path, names[0], "air drumming/a b.mp4 1", "abseiling/b.mp4 0", "abseiling/gone.mp4 0")
-    write(tmp_path, names[1], "abseiling/c.mp4 0", mark="\ufeff", end="\r\n")
-    write(tmp_path, "label_map_k400.txt", "abseiling", "air drumming", "zumba")
+    write_list(tmp_path, names[0], "air drumming/a b.mp4 1", "abseiling/b.mp4 0", "abseiling/gone.mp4 0")
+    write_list(tmp_path, names[1], "abseiling/c.mp4 0", mark="\ufeff", end="\r\n")
+    write_list(tmp_path, "label_map_k400.txt", "abseiling", "air drumming", "zumba")
     train, val = prefix.format("train"), prefix.format("val")
     put(f"{train}air drumming/a b.mp4", f"{train}abseiling/b.mp4", f"{val}abseiling/c.mp4")
     source = read_source(tmp_path)
@@ -343,27 +276,19 @@ def test_lists_of_paths_and_label_numbers_are_read(tmp_path, put, names, prefix)
 
 def test_one_list_of_paths_is_a_source_without_splits(tmp_path, put):
     put(*(f"{n}.mp4" for n in range(6)))
-    path = write(tmp_path, "all.txt", *(f"{n}.mp4 {n % 2}" for n in range(6)))
+    path = write_list(tmp_path, "all.txt", *(f"{n}.mp4 {n % 2}" for n in range(6)))
     source = read_source(path, test_fraction=0.4)
     assert source.label_names == ("0", "1")
     assert len(source.split("test").entries) == 2 and len(source.split("train").entries) == 4
-    write(tmp_path, "all.txt", "0.mp4 0", "no label.mp4")
+    write_list(tmp_path, "all.txt", "0.mp4 0", "no label.mp4")
     with pytest.raises(SourceError, match=r"all.txt line 2: bad_row: .*Received: no label.mp4"):
         read_source(path)
-    write(tmp_path, "all.txt", "gone.mp4 0")
+    write_list(tmp_path, "all.txt", "gone.mp4 0")
     with pytest.raises(SourceError, match="None of the files on the list is there. The first: 'gone.mp4'"):
         read_source(path)
 
 
 # --- ESC-50
-
-
-def esc50(root):
-    names = ["1-100032-A-1.wav", "2-117271-A-0.wav", "3-118059-A-0.wav"]
-    rows = ["1,1,rooster,True,100032,A", "2,0,dog,True,117271,A", "3,0,dog,True,118059,A"]
-    header = "filename,fold,target,category,esc10,src_file,take"
-    write(root, "meta/esc50.csv", header, *(f"{name},{row}" for name, row in zip(names, rows, strict=True)))
-    return names
 
 
 def test_each_fold_of_esc50_can_be_the_test(tmp_path, put):
@@ -385,7 +310,7 @@ def test_a_fold_that_is_not_there_is_refused(tmp_path, put):
     put(*(f"audio/{name}" for name in esc50(tmp_path)))
     with pytest.raises(SourceError, match=r"must be one of the folds, \[1, 2, 3\]. Received: test_fold=6"):
         read_source(tmp_path, test_fold=6)
-    write(tmp_path, "meta/esc50.csv", "filename,target", "1-100032-A-1.wav,1")
+    write_list(tmp_path, "meta/esc50.csv", "filename,target", "1-100032-A-1.wav,1")
     with pytest.raises(SourceError, match="must have the columns filename, fold, target, category"):
         read_source(tmp_path)
 
@@ -401,7 +326,9 @@ def test_other_layouts_have_no_folds(tmp_path, put):
 
 
 def test_a_list_of_ids_has_no_labels(tmp_path, put):
-    path = write(tmp_path, "ids.txt", "# from YouTube-8M", "-abcdefghij", "", "0123_567_90", "vanished_00")
+    path = write_list(
+        tmp_path, "ids.txt", "# from YouTube-8M", "-abcdefghij", "", "0123_567_90", "vanished_00"
+    )
     put("part1/-abcdefghij.mp4", "part2/0123_567_90.webm", "part2/another_one.mp4")
     source = read_source(path, test_fraction=0.5)
     assert source == read_source(tmp_path, test_fraction=0.5)
@@ -412,8 +339,8 @@ def test_a_list_of_ids_has_no_labels(tmp_path, put):
 
 
 def test_lists_of_ids_may_name_their_split(tmp_path, put):
-    write(tmp_path, "train_ids.txt", "-abcdefghij")
-    write(tmp_path, "validate_ids.txt", "0123_567_90")
+    write_list(tmp_path, "train_ids.txt", "-abcdefghij")
+    write_list(tmp_path, "validate_ids.txt", "0123_567_90")
     put("-abcdefghij.mp4", "0123_567_90.mp4")
     assert found(read_source(tmp_path)) == {
         "-abcdefghij.mp4": ([], "train"),
