@@ -1,8 +1,9 @@
 """Zorro on the public data sets of its paper, each with its protocol and its commands.
 
-The paper (arXiv 2301.09595) came without code and its recipe is not known to us: nothing here claims to be it.
-Values are those of neighbours whose code is public, named in each docstring, or ours. No accuracy has been
-reproduced. Costs are computed, not measured: four forward passes a clip and step with remat, three without.
+The paper (arXiv 2301.09595) came without code and we do not know its recipe: nothing here claims to be it.
+The values are those of neighbours whose code is public, named in each docstring, or ours. No accuracy has
+been reproduced. Costs are computed, not measured: four forward passes a clip and step with remat, three
+without.
 """
 
 from __future__ import annotations
@@ -86,8 +87,7 @@ def vggsound() -> Config:
     Protocol: training and test as `vggsound.csv` splits them; top-1 accuracy. A run on AudioSet is gone on
         from by `--set model.pretrained=runs/audioset/preset`.
 
-    Class balance: every class is drawn alike, as by CAV-MAE here. They have about
-        200 to 1,050 clips, train and test.
+    Class balance: every class is drawn alike, as by CAV-MAE here: classes have from 200 to 1,050 clips.
 
     Test: four windows of 8 s from the 10 s of a clip, their logits averaged, as MBT does on AudioSet.
 
@@ -115,10 +115,9 @@ def kinetics400_video_only() -> Config:
             --data shards/k400 --out runs/k400
         zorro-keras evaluate runs/k400 --data shards/k400
 
-    Protocol: training on `train`; top-1 accuracy, mostly told of `val`. Where `annotations/test.csv` is there
-        with labels, `test` is tested: take that file away to be tested on `val`. The weights of the picture
-        are those of `audioset`, so that `--set model.pretrained=runs/audioset/preset` starts from a Zorro of
-        both streams.
+    Protocol: training on `train`; top-1 accuracy, mostly told of `val`. Where clips of `test` are there, they
+        are tested: leave them away to be tested on `val`. The picture is cut as in `audioset`, so that `--set
+        model.pretrained=runs/audioset/preset` starts from a Zorro of both streams.
 
     Class balance: none. The classes have about 250 to 1,000 clips, and neighbours draw all clips alike.
 

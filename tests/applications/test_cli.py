@@ -210,6 +210,23 @@ def test_an_option_that_means_nothing_to_a_task_is_refused_by_name(command, word
     assert f"`{flag}` means nothing to `image_classification`" in capsys.readouterr().err
 
 
+def test_the_fold_to_test_reaches_the_packing(tmp_path, monkeypatch):
+    from zorro_keras.applications.pipelines import prepare
+
+    seen = []
+    monkeypatch.setattr(prepare, "prepare", lambda *paths, **settings: seen.append(settings["test_fold"]))
+    words = [
+        "prepare",
+        "audio_visual_classification",
+        "--source",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main(words) == cli.main([*words, "--test-fold", "3"]) == 0
+    assert seen == [None, 3]
+
+
 def test_a_second_source_that_means_nothing_to_a_task_is_refused_in_a_sentence(tmp_path, capsys):
     assert cli.main(["predict", run_folder(tmp_path, "image_classification"), "a.png", "b.png"]) == 2
     said = capsys.readouterr().err
