@@ -30,7 +30,7 @@ def audioset(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     lists = {part: path for part in LISTS if (path := find_list(root, f"{part}_segments.csv"))}
     if not lists:
         return None
-    names = _read_classes(root)
+    names = read_classes(root)
     parents = _read_parents(find_list(root, ONTOLOGY))
     clips, problems = [], []
     for part, path in lists.items():
@@ -48,8 +48,12 @@ def audioset(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()), problems=problems)
 
 
-def _read_classes(root: str) -> dict[str, str]:
-    """The name of each class by its MID, in the order of their indices."""
+def read_classes(root: str) -> dict[str, str]:
+    """The name of each class of AudioSet by its MID, in the order of their indices.
+
+    Raises:
+        SourceError: if the file of the classes is missing or no good.
+    """
     path = find_list(root, CLASSES)
     if path is None:
         raise SourceError(

@@ -9,6 +9,7 @@ from zorro_keras.applications.pipelines.clip_class_folders import class_folders
 from zorro_keras.applications.pipelines.clip_esc50 import LAYOUT as ESC50
 from zorro_keras.applications.pipelines.clip_esc50 import esc50
 from zorro_keras.applications.pipelines.clip_id_lists import id_list, id_lists
+from zorro_keras.applications.pipelines.clip_json_lists import json_lists
 from zorro_keras.applications.pipelines.clip_kinetics import kinetics
 from zorro_keras.applications.pipelines.clip_listing import ClipListing
 from zorro_keras.applications.pipelines.clip_path_lists import path_list, path_lists
@@ -50,6 +51,7 @@ def _of_folder(path: str, suffixes: tuple[str, ...], test_fold: int | None) -> C
     return (
         audioset(path, suffixes)
         or vggsound(path, suffixes)
+        or json_lists(path, suffixes)
         or kinetics(path, suffixes)
         or esc50(path, suffixes, test_fold)
         or path_lists(path)

@@ -154,6 +154,32 @@ def test_lists_without_any_of_their_clips_are_refused(tmp_path):
         read_source(tmp_path)
 
 
+def test_the_lists_of_cav_mae_and_ast_are_found_by_id_and_not_by_their_paths(tmp_path, put):
+    write_list(tmp_path, "class_labels_indices.csv", *CLASSES)
+    train = [
+        {"video_id": "00W1lcxW-WU_40.000", "wav": "/far/away/a.flac", "labels": "/m/0bt9lr,/m/09x0r"},
+        {"wav": "/far/away/-0RWZT-miFs.flac", "labels": "/m/05zppz"},
+        {"video_id": "vanished_00", "wav": "/far/away/b.flac", "labels": "/m/09x0r"},
+    ]
+    test = [{"video_id": "evaluated_0", "wav": "", "labels": "/m/09x0r"}]
+    for name, items in (("audioset_20k_cleaned", train), ("audioset_eval_cleaned", test)):
+        write_list(tmp_path, f"data/{name}.json", json.dumps({"data": items}))
+    put("mp4/00W1lcxW-WU_40.000.mp4", "wav/-0RWZT-miFs.wav", "mp4/evaluated_0.mp4")
+    source = read_source(tmp_path)
+    assert (source.layout, source.label_names[2]) == ("AudioSet", "Dog")
+    assert found(source) == {
+        "mp4/00W1lcxW-WU_40.000.mp4": (["Speech", "Dog"], "train"),
+        "wav/-0RWZT-miFs.wav": (["Male speech, man speaking"], "train"),
+        "mp4/evaluated_0.mp4": (["Speech"], "test"),
+    }
+    assert source.missing == {"audioset_20k_cleaned": ("vanished_00",)}
+    write_list(
+        tmp_path, "data/audioset_eval_cleaned.json", json.dumps({"data": [{"video_id": "evaluated_0"}]})
+    )
+    with pytest.raises(SourceError, match=r"must have `video_id` or `wav`, and `labels`. Received: KeyError"):
+        read_source(tmp_path)
+
+
 # --- VGGSound
 
 VGGSOUND = (
