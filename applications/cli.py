@@ -65,7 +65,7 @@ class Prepare:
 
     task: Task
     source: Path
-    """Folder of class folders, or a CSV."""
+    """Folder of a public data set or of class folders, a CSV, or a list of paths or ids."""
     out: Path
     """Folder for the shards."""
     sample_rate_hz: int = 16_000
@@ -84,6 +84,8 @@ class Prepare:
     """What to do with a damaged clip."""
     max_bad_fraction: float = 0.01
     """Share of bad clips that stops the run."""
+    test_fold: int | None = None
+    """Fold of ESC-50 that is tested. 1 by default."""
 
     def run(self) -> int:
         from zorro_keras.applications.training.task import task_module

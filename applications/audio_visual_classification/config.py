@@ -1,53 +1,21 @@
-"""Configurations of audio-visual classification: the data, the model and its training."""
+"""Configurations of audio-visual classification by name; those of public data sets are in `recipes`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from zorro_keras.applications.audio_visual_classification.recipes import (
+    audioset,
+    esc50_audio_only,
+    kinetics400_video_only,
+    vggsound,
+)
+from zorro_keras.applications.audio_visual_classification.run_config import Config, ModelConfig
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.training.clip_data_config import AugmentationConfig, DataConfig
-from zorro_keras.applications.training.clip_model_config import ClipModelConfig, check_clip_fits
-from zorro_keras.applications.training.config import TrainingConfig, check
+from zorro_keras.applications.training.config import TrainingConfig
 
 __all__ = ["CONFIGS", "AugmentationConfig", "Config", "DataConfig", "ModelConfig"]
-
-
-@dataclass(frozen=True)
-class ModelConfig(ClipModelConfig):
-    """The backbone and the heads: `ClipModelConfig`, and
-
-    Args:
-        multi_label: bool. Sigmoid with any number of labels per clip, or softmax with exactly one.
-        freeze_backbone: bool. Trains the heads alone: a linear probe of `pretrained`.
-
-    Raises:
-        ConfigError: as `ClipModelConfig` does; or if a backbone is frozen that was never trained.
-    """
-
-    multi_label: bool = False
-    freeze_backbone: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        trained = self.pretrained is not None or not self.freeze_backbone
-        check("freeze_backbone", trained, "false unless `pretrained` is given", self.freeze_backbone)
-
-
-@dataclass(frozen=True)
-class Config:
-    """A whole run of audio-visual classification.
-
-    Raises:
-        ConfigError: if a patch does not divide the video or the waveform, or the spectrogram does not fit the
-            sound.
-    """
-
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-
-    def __post_init__(self) -> None:
-        check_clip_fits(self.model, self.data.geometry)
 
 
 # Learns the generated clips on two CPU cores in about four minutes.
@@ -141,40 +109,6 @@ HIP_16 = replace(
         spectrogram_bins=128,
         stochastic_depth_rate=0.1,
         remat=True,
-    ),
-)
-
-# AudioSet with the settings of MBT (arXiv 2107.00135, code in scenic): 8 s of sound, 32 frames, batch 64, 50
-# epochs, mixup 0.5 with one share for both streams, label smoothing 0.3, stochastic depth 0.3, SpecAugment 1
-# x 48 and 4 x 48, four test clips averaged. What we changed: AdamW in place of SGD with momentum (learning
-# rate 0.5 does not carry over); the frames are spread over the 8 s of sound, so that both streams stay
-# aligned, in place of stride 2; scale jitter only enlarges (1 to 1.33), so no padding is made up.
-#   zorro-keras train audio_visual_classification --config audioset --data DATA --out RUN
-# Expected cost: 3.9 TFLOP per clip and step (with remat), so the balanced 20,361 clips x 50 epochs are 4e18
-# FLOP: eleven hours on one accelerator at 100 TFLOP/s. Computed, not run.
-AUDIOSET = Config(
-    data=DataConfig(
-        geometry=ClipGeometry(seconds=8.0, sample_rate_hz=16000, num_frames=32, height_px=224, width_px=224),
-        augmentation=AugmentationConfig(mixup_alpha=0.5),
-        test_clips=4,
-        num_workers=8,
-    ),
-    model=ModelConfig(
-        variant="base",
-        spectrogram_frames=800,
-        spectrogram_bins=128,
-        video_patch=(2, 16, 16),
-        stochastic_depth_rate=0.3,
-        remat=True,
-        multi_label=True,
-    ),
-    training=TrainingConfig(
-        epochs=50,
-        batch_size=64,
-        learning_rate=1e-4,
-        warmup_fraction=0.05,
-        label_smoothing=0.3,
-        mixed_precision=True,
     ),
 )
 
@@ -301,7 +235,10 @@ CONFIGS = {
     "base": BASE,
     "swin_small": SWIN_SMALL,
     "hip_16": HIP_16,
-    "audioset": AUDIOSET,
+    "audioset": audioset(),
+    "vggsound": vggsound(),
+    "kinetics400_video_only": kinetics400_video_only(),
+    "esc50_audio_only": esc50_audio_only(),
     "swin_tiny": SWIN_TINY,
     "hip_tiny": HIP_TINY,
     "perceiver_tiny": PERCEIVER_TINY,

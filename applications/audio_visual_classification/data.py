@@ -23,7 +23,7 @@ def default_data(out: str | Path) -> Path:
 
 
 def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | None = None) -> ClipData:
-    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it first.
+    """Opens a folder of shards or a source, as `read_source` takes one, and checks all of it first.
 
     Args:
         path: str or path.
@@ -35,9 +35,10 @@ def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | 
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
-        ConfigError: if clips carry several labels and the model is not to be a multi-label one.
+        ConfigError: if clips carry several labels and the model is not to be a multi-label one, or a fold is
+            asked of shards.
     """
-    data = open_clip_data(path, label_names=label_names)
+    data = open_clip_data(path, label_names=label_names, test_fold=config.data.test_fold)
     if data.multi_label and not config.model.multi_label:
         raise ConfigError(
             "`model.multi_label` must be true: clips carry several labels. Received: model.multi_label=False",

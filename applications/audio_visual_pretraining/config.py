@@ -63,7 +63,7 @@ class Config:
 
     Raises:
         ConfigError: if a patch does not divide the video or the waveform, the spectrogram does not fit the
-            sound, a stream is left out, or clips are mixed: a mixture belongs to two clips.
+            sound, a stream is left out, clips are mixed (a mixture belongs to two), or balanced by labels.
     """
 
     data: DataConfig
@@ -75,6 +75,8 @@ class Config:
         check("streams", len(self.data.streams) == 2, "audio,video", self.data.streams)
         mixup = self.data.augmentation.mixup_alpha
         check("mixup_alpha", mixup == 0.0, "0: a mixture belongs to two clips", mixup)
+        balance = self.data.class_balance
+        check("class_balance", not balance, "false: labels are left alone", balance)
 
 
 # Learns the generated clips on two CPU cores in minutes.

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from zorro_keras.applications.audio_visual_pretraining.config import Config
-from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, open_clip_data
+from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, open_unlabelled_clips
 from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
 from zorro_keras.applications.training import clip_batches
 
@@ -26,12 +26,12 @@ def default_data(out: str | Path) -> Path:
 
 
 def open_data(path: str | Path, config: Config) -> UnlabelledClips:
-    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it first.
+    """Opens a folder of shards or a source, with labels or without, and checks all of it first.
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
     """
-    return open_clip_data(path).unlabelled()
+    return open_unlabelled_clips(path)
 
 
 def training_dataset(

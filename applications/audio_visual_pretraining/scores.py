@@ -29,7 +29,7 @@ def scores_of(
     Returns:
         Dict with, for each two outputs, `audio_finds_video_recall_at_1`, `..._5`, `..._10`: how often the
         right one is among so many nearest, of all that have both; and for each head
-        `audio_to_video_neighbour_accuracy`: how often the nearest other clip is of the same class.
+        `audio_to_video_neighbours`: how often the nearest other clip is of the same class.
     """
     found: dict[str, float] = {}
     for name, vectors in embeddings.items():
@@ -41,7 +41,7 @@ def scores_of(
                 found[_MERGED.format(first=this, second=other, k=k)] = share
         accuracy = _neighbour_accuracy(vectors, labels, usable.astype(bool) & _has(this, presence))
         if accuracy is not None:
-            found[f"{name}_neighbour_accuracy"] = accuracy
+            found[f"{name}_neighbours"] = accuracy
     return found
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zorro_keras.applications.masked_autoencoding.config import TINY, Config
 from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
-from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, clip_examples, open_clip_data
+from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, clip_examples, open_unlabelled_clips
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
 from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
@@ -34,12 +34,12 @@ def default_data(out: str | Path) -> Path:
 
 
 def open_data(path: str | Path, config: Config) -> UnlabelledClips:
-    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it first.
+    """Opens a folder of shards or a source, with labels or without, and checks all of it first.
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
     """
-    return open_clip_data(path).unlabelled()
+    return open_unlabelled_clips(path)
 
 
 def training_dataset(

@@ -65,10 +65,6 @@ class ClipData:
         """ "test", or "val" where there is no labelled test split, as in Kinetics."""
         return "test" if self.clips["test"] else "val"
 
-    def unlabelled(self) -> UnlabelledClips:
-        """The same clips for a model without classes, which reads those of any data."""
-        return UnlabelledClips(self.origin, self.clips, self.faults)
-
     def split(self, name: str) -> tuple[Any, ...]:
         """The clips of a split.
 
@@ -94,28 +90,55 @@ class UnlabelledClips(ClipData):
         return ()
 
 
-def open_clip_data(path: str | Path, *, label_names: Sequence[str] | None = None) -> ClipData:
-    """Opens a folder of shards, a folder of class folders or a CSV, and checks all of it.
+def open_clip_data(
+    path: str | Path,
+    *,
+    label_names: Sequence[str] | None = None,
+    test_fold: int | None = None,
+    needs_labels: bool = True,
+) -> ClipData:
+    """Opens a folder of shards or a source, as `read_source` takes one, and checks all of it.
 
     Args:
         path: str or path.
         label_names: optional sequence of str. The classes a model was trained on, in its order.
+        test_fold: optional int. For a source in folds, that which becomes the split "test".
+        needs_labels: bool. False: clips without any labels will do.
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted, or hold other classes; every bad row is named.
+        ConfigError: if a fold is asked of shards.
     """
     if is_shards(path):
+        _check_no_fold(path, test_fold)
         origin = open_shards(path)
         _check_names(origin, path, label_names)
         clips = {split: tuple(origin.split(split)) for split in SPLITS}
         faults = FaultSlot(partial(open_shards, path))
     else:
-        origin = read_source(path, label_names=label_names)
+        origin = read_source(path, label_names=label_names, test_fold=test_fold)
         clips = {split: origin.split(split).entries for split in SPLITS}
         faults = FaultSlot()
     labelled = ((clip.id, clip.label_indices) for split in clips.values() for clip in split)
-    check_labels(labelled, len(origin.label_names), multi_label=origin.multi_label)
+    if origin.label_names:
+        check_labels(labelled, len(origin.label_names), multi_label=origin.multi_label)
+    elif needs_labels:
+        raise SourceError(
+            "These clips have no labels, and this task learns from labels.",
+            path=path, stage="labels", reason="bad_label",
+            advice="Use them to pre-train (`audio_visual_pretraining`), or give a CSV with a column `label`.",
+        )  # fmt: skip
     return ClipData(origin, clips, faults)
+
+
+def open_unlabelled_clips(path: str | Path) -> UnlabelledClips:
+    """Opens clips, with labels or without, for a model that leaves them alone.
+
+    Raises:
+        ShardError, SourceError: if the data cannot be trusted; every bad row is named.
+    """
+    data = open_clip_data(path, needs_labels=False)
+    return UnlabelledClips(data.origin, data.clips, data.faults)
 
 
 def clip_examples(
@@ -167,6 +190,15 @@ def clip_examples(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _check_no_fold(path: str | Path, test_fold: int | None) -> None:
+    if test_fold is not None:
+        raise ConfigError(
+            f"`data.test_fold` must be None for shards. Received: data.test_fold={test_fold}",
+            path=path, stage="config", reason="bad_value",
+            advice="Shards keep the fold that they were packed with: `zorro-keras prepare --test-fold`.",
+        )  # fmt: skip
 
 
 def _check_names(shards: ShardSet, path: str | Path, label_names: Sequence[str] | None) -> None:

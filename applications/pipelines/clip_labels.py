@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.pipelines.faults import SourceError
@@ -47,6 +48,24 @@ def label_vector(indices: tf.Tensor, num_classes: int) -> tf.Tensor:
         float32 `(K,)`.
     """
     return tf.reduce_max(tf.pad(tf.one_hot(indices, num_classes), [[0, 1], [0, 0]]), 0)
+
+
+def class_balance(labels: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
+    """How often each clip is to be shown, beside the others, for rare classes to be as frequent as others.
+
+    Args:
+        labels: sequence of the label indices of each clip, N, each in `[0, K)`.
+        num_classes: int. K.
+
+    Returns:
+        float64 `(N,)`: the sum over the labels of 1 / (clips with that label).
+
+    Reference: Gong et al. 2022, CAV-MAE (code), which weighs the clips of AudioSet and VGGSound so.
+    """
+    counts = np.zeros(num_classes)
+    for indices in labels:
+        counts[list(indices)] += 1
+    return np.array([(1.0 / counts[list(indices)]).sum() for indices in labels])
 
 
 def _problem(indices: Sequence[int], num_classes: int, multi_label: bool) -> str:

@@ -25,7 +25,8 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
         summary: dict. What the ledger says.
 
     Returns:
-        dict, ready for JSON: `clips` (how many became what), `reasons` (how often each), `streams`,
+        dict, ready for JSON: `layout` of the source and `official`, by list how many of its ids were `found`
+        and how many are `listed`; `clips` (how many became what), `reasons` (how often each), `streams`,
         `seconds`, `splits` and `classes` (clips used in each), `ignored_files` and `faults` (every clip that
         was not used whole).
     """
@@ -33,6 +34,11 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
     classes = Counter(label for _, record in rows for label in record["label_indices"])
     splits = Counter(split for split, _ in rows)
     return {
+        "layout": source.layout,
+        "official": {
+            part: {"found": listed - len(source.missing.get(part, ())), "listed": listed}
+            for part, listed in sorted(source.official.items())
+        },
         "clips": {
             "listed": summary["expected"],
             "used_whole": summary["used"],
@@ -57,6 +63,8 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
 def coverage_view(coverage: dict[str, Any]) -> Group:
     """The report as something `rich` can print: counts, then the first faults."""
     table = Table("clips", "", title="Coverage", title_justify="left")
+    for line in _official_lines(coverage):
+        table.add_row("official ids", line)
     for section in ("clips", "reasons", "streams", "splits", "classes"):
         for name, count in coverage[section].items():
             table.add_row(f"{section}: {name.replace('_', ' ')}", str(count))
@@ -68,6 +76,19 @@ def coverage_view(coverage: dict[str, Any]) -> Group:
     if len(coverage["faults"]) > FAULTS_SHOWN:
         faults.add_row(f"... and {len(coverage['faults']) - FAULTS_SHOWN} more", "", "")
     return Group(table, faults) if coverage["faults"] else Group(table)
+
+
+def _official_lines(coverage: dict[str, Any]) -> list[str]:
+    """How many ids of the official lists were found: of all, then of each, if they are several."""
+    lists = coverage["official"]
+    if not lists:
+        return []
+    whole = {key: sum(counts[key] for counts in lists.values()) for key in ("found", "listed")}
+    named = {coverage["layout"]: whole, **(lists if len(lists) > 1 else {})}
+    return [
+        f"{name}: found {counts['found']:,} of {counts['listed']:,} official ids"
+        for name, counts in named.items()
+    ]
 
 
 def coverage_text(coverage: dict[str, Any]) -> str:

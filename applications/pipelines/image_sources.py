@@ -111,11 +111,11 @@ def read_image_source(
         seed=seed,
         suffixes=IMAGE_SUFFIXES,
     )
-    if source.multi_label:
-        several = next(entry for entry in source.entries if len(entry.label_indices) > 1)
+    wrong = next((entry for entry in source.entries if len(entry.label_indices) != 1), None)
+    if wrong is not None:
         raise SourceError(
             "Each picture must have exactly one label.",
-            path=several.path, row=several.id, stage="read_source", reason="bad_label",
+            path=wrong.path, row=wrong.id, stage="read_source", reason="bad_label",
         )  # fmt: skip
     entries = (
         ImageEntry(entry.id, entry.path, entry.label_indices[0], entry.split, entry.num_bytes)

@@ -8,7 +8,8 @@ integer.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -73,15 +74,15 @@ def _decoded(
         while last_pass is None or position // pass_length <= last_pass:
             num_left = pass_length - position % pass_length
             rest = order_from(position).take(num_left).as_numpy_iterator()
-            ids = [_task(source, place, reading, windows_per_clip).id for place in rest]
+            names = _each_once(_task(source, place, reading, windows_per_clip).id for place in rest)
             # The share allowed belongs to the whole pass: a restart near its end must not be stricter than no
             # restart.
             share = min(1.0, reading.max_bad_fraction * pass_length / num_left)
             with Ledger(
-                ids, max_bad_fraction=share, on_error=reading.on_error, log_path=reading.faults_path
+                names, max_bad_fraction=share, on_error=reading.on_error, log_path=reading.faults_path
             ) as ledger:
-                for task, result in itertools.islice(results, num_left):
-                    window = _settled(ledger, task, result)
+                for name, (task, result) in zip(names, itertools.islice(results, num_left), strict=False):
+                    window = _settled(ledger, name, result)
                     yield _example(task, window, source.entries[task.index].label_indices, reading)
             position += num_left
 
@@ -104,19 +105,29 @@ def _task(source: Source, place: dict[str, Any], reading: MediaReading, windows_
     )
 
 
-def _settled(ledger: Ledger, task: DecodeTask, result: Window | ZorroError) -> Window | None:
+def _each_once(ids: Iterable[str]) -> list[str]:
+    """Names for the ids of a pass, in which a clip may come more than once: `a`, `b`, `a again 1`."""
+    seen: Counter[str] = Counter()
+    names = []
+    for clip_id in ids:
+        names.append(f"{clip_id} again {seen[clip_id]}" if seen[clip_id] else clip_id)
+        seen[clip_id] += 1
+    return names
+
+
+def _settled(ledger: Ledger, name: str, result: Window | ZorroError) -> Window | None:
     """Accounts for one result. Returns what is left of it, or None."""
     if isinstance(result, ZorroError):
-        ledger.skip(task.id, result)
+        ledger.skip(name, result)
         return None
     if not result.faults:
-        ledger.use(task.id)
+        ledger.use(name)
         return result
     if result.audio is None and result.video is None:
-        ledger.skip(task.id, result.faults[0])
+        ledger.skip(name, result.faults[0])
         return None
     stream = "audio" if result.audio is None else "video"
-    outcome = ledger.drop_stream(task.id, stream, result.faults[0])
+    outcome = ledger.drop_stream(name, stream, result.faults[0])
     return result if outcome == "dropped_stream" else None
 
 

@@ -1,13 +1,15 @@
 """Which example stands at which position: a pure function of (seed, position), so resuming needs one integer.
 
 Positions count examples from the start of training: batch `b` holds positions `[b * B, (b + 1) * B)`. Every
-`num_examples` positions are one pass over the data, and each pass is its own permutation.
+`num_examples` positions are one pass over the data, and each pass is its own permutation, or where examples
+have weights a draw of its own.
 """
 
 from __future__ import annotations
 
 import enum
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -24,6 +26,7 @@ class Draw(enum.IntEnum):
     MODALITY_DROPOUT = 7
     AUDIO_POINTS = 8
     IMAGE_POINTS = 9
+    WEIGHTED_INDEX = 10
 
 
 def shuffled_index(position: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
@@ -48,6 +51,35 @@ def shuffled_index(position: tf.Tensor, num_examples: int, seed: int) -> tf.Tens
     return tf.random.experimental.index_shuffle(place, key, tf.constant(num_examples - 1, tf.int64))
 
 
+def weighted_index(position: tf.Tensor, weights: np.ndarray, seed: int) -> tf.Tensor:
+    """The example that stands at a position where some come more often than others.
+
+    The weights are laid end to end, and each pass of N positions goes through N points spaced evenly over
+    them, in the order of `shuffled_index`. So in every pass an example comes as often as its share says,
+    rounded up or down; with equal weights exactly once.
+
+    Args:
+        position: int64 scalar. At least 0.
+        weights: floats `(N,)`, at least 0, of a positive sum. How often each example comes, beside the rest.
+        seed: int. Another seed is another order.
+
+    Returns:
+        int64 scalar in `[0, N)`.
+
+    Raises:
+        ValueError: if the weights are not such.
+    """
+    ends = np.cumsum(weights, dtype=np.float64)
+    if not len(ends) or np.min(weights) < 0 or not 0 < ends[-1] < np.inf:
+        raise ValueError(f"`weights` must be at least 0, with a positive sum. Received: weights={weights}")
+    num_examples = len(ends)
+    epoch = tf.cast(position, tf.int64) // num_examples
+    place = tf.cast(shuffled_index(position, num_examples, seed), tf.float64)
+    shift = tf.random.stateless_uniform([], draw_seed(seed, epoch, Draw.WEIGHTED_INDEX), dtype=tf.float64)
+    points = tf.reshape((place + shift) / num_examples, [1])
+    return tf.searchsorted(tf.constant(ends / ends[-1]), points, side="right", out_type=tf.int64)[0]
+
+
 def draw_seed(seed: int, position: tf.Tensor, draw: Draw) -> tf.Tensor:
     """The seed of one random draw, for `tf.random.stateless_*`.
 
@@ -63,13 +95,17 @@ def draw_seed(seed: int, position: tf.Tensor, draw: Draw) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, tf.constant(int(draw), tf.int64))
 
 
-def training_order(num_examples: int, seed: int, start_position: int = 0) -> tf.data.Dataset:
+def training_order(
+    num_examples: int, seed: int, start_position: int = 0, *, weights: np.ndarray | None = None
+) -> tf.data.Dataset:
     """The endless order of training.
 
     Args:
         num_examples: int. Examples in one pass. Positive.
         seed: int. Another seed is another order and other windows.
         start_position: int. The first position to give. At least 0.
+        weights: optional floats `(num_examples,)`. How often each example comes, see `weighted_index`; None
+            for once in each pass.
 
     Returns:
         Infinite dataset of dicts of scalars: `position` int64; `index` int64 in `[0, num_examples)`;
@@ -83,11 +119,11 @@ def training_order(num_examples: int, seed: int, start_position: int = 0) -> tf.
 
     def place(position: tf.Tensor) -> dict[str, tf.Tensor]:
         fraction = tf.random.stateless_uniform([], draw_seed(seed, position, Draw.WINDOW))
-        return {
-            "position": position,
-            "index": shuffled_index(position, num_examples, seed),
-            "fraction": fraction,
-        }
+        if weights is None:
+            index = shuffled_index(position, num_examples, seed)
+        else:
+            index = weighted_index(position, weights, seed)
+        return {"position": position, "index": index, "fraction": fraction}
 
     return tf.data.Dataset.counter(tf.constant(start_position, tf.int64)).map(place)
 

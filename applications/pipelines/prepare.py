@@ -45,7 +45,7 @@ from zorro_keras.applications.pipelines.source_rows import SPLITS
 from zorro_keras.applications.pipelines.sources import Source, read_source
 from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES, DecodePool
 
-COVERAGE_TEXT, FAULTS, JOB = "coverage.txt", "faults.jsonl", "job.json"
+COVERAGE_TEXT, FAULTS, JOB, MISSING = "coverage.txt", "faults.jsonl", "job.json", "missing_ids.txt"
 Result = TypeVar("Result")
 
 
@@ -63,17 +63,19 @@ def prepare(
     max_bad_fraction: float = 0.01,
     deadline_seconds: float = 60.0,
     max_worker_bytes: int | None = MAX_WORKER_BYTES,
+    test_fold: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Packs a source into shards under `out`.
 
     Shards are `{split}-00000-of-000NN.tfrecord` of SequenceExamples; beside them lie `labels.json`,
     `index.json`, `records.jsonl` (where each clip is), `coverage.json` and `coverage.txt`, `faults.jsonl`,
-    and, written last, `COMPLETE`. Calling again with the same arguments finishes an interrupted run; the
+    `missing_ids.txt` (for each id of an official list that was not found, the list and the id) and, written
+    last, `COMPLETE`. Calling again with the same arguments finishes an interrupted run; the
     bytes are those of a run that was never interrupted. A finished folder is checked and left alone.
 
     Args:
-        source: path of a class folder or CSV, or a `Source` already read.
+        source: path, as for `read_source`, or a `Source` already read.
         out: str or path. A folder that is new, empty, or of an earlier call with the same arguments.
         sample_rate_hz: int. Rate the sound is resampled to.
         frame_rate_hz: float. Rate the picture is sampled at.
@@ -86,6 +88,7 @@ def prepare(
         max_bad_fraction: float in [0, 1]. The run stops when more clips are bad.
         deadline_seconds: float. A clip that takes longer is given up.
         max_worker_bytes: optional int. Memory each process may use, where the system can limit it.
+        test_fold: optional int. For a path, as for `read_source`.
         on_progress: callable or `None`. Called with the number of clips ready and of all clips.
 
     Returns:
@@ -98,7 +101,7 @@ def prepare(
         MediaError: With `on_error="raise"`, what is wrong with the first damaged clip.
     """
     settings = PackSettings(sample_rate_hz, frame_rate_hz, shorter_side_px, max_seconds, clips_per_shard)
-    source = source if isinstance(source, Source) else read_source(source)
+    source = source if isinstance(source, Source) else read_source(source, test_fold=test_fold)
     out = os.path.realpath(out)
     job = {"format": FORMAT, "source": source.fingerprint, "on_error": on_error, "settings": asdict(settings)}
     with one_writer(out):
@@ -213,6 +216,7 @@ def _finish(
         "multi_label": source.multi_label,
         "shards": [asdict(note.shard) for note in notes],
     }
+    missing = (f"{part}\t{name}" for part, names in source.missing.items() for name in names)
     hashes = {}
     for name, lines in (
         (LABELS, [json.dumps(source.label_names, indent=1)]),
@@ -220,6 +224,7 @@ def _finish(
         (INDEX, [json.dumps(index, indent=1)]),
         (COVERAGE, [json.dumps(coverage, indent=1)]),
         (COVERAGE_TEXT, coverage_text(coverage).splitlines()),
+        *([(MISSING, missing)] if source.official else []),
     ):
         with atomic_file(os.path.join(out, name)) as file:
             for line in lines:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from typing import Any
 
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
@@ -23,27 +24,47 @@ def read_csv_rows(path: str) -> tuple[list[SourceRow], list[SourceError]]:
         SourceError: If the file has no header with the columns needed.
     """
     rows, problems = [], []
-    # Bytes that are not UTF-8 become lone surrogates, so that each row with such bytes can be named.
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        records = _records(csv.reader(file, strict=True))
-        _, header = next(records, (0, []))
-        columns = _find_columns(path, header)
-        for line, cells in records:
-            if isinstance(cells, csv.Error) or len(cells) != len(header):
-                wrong = str(cells) if isinstance(cells, csv.Error) else f"{len(cells)} cells"
-                message = f"the row must have {len(header)} cells like the header. Received: {wrong}"
-                problems.append(
-                    SourceError(message, path=path, row=f"line {line}", stage="read_source", reason="bad_row")
-                )
-                continue
-            cell = {name: cells[index] for name, index in columns.items()}
-            labels = tuple(label.strip() for label in cell.pop("label").split(";"))
-            rows.append(SourceRow(place=f"line {line}", labels=labels, **_stripped(cell)))
+    records = csv_records(path)
+    _, header = next(records, (0, []))
+    columns = _find_columns(path, header)
+    for line, cells in records:
+        if isinstance(cells, csv.Error) or len(cells) != len(header):
+            problems.append(bad_row(path, f"line {line}", f"{len(header)} cells like the header", cells))
+            continue
+        cell = {name: cells[index] for name, index in columns.items()}
+        labels = tuple(label.strip() for label in cell.pop("label").split(";"))
+        rows.append(SourceRow(place=f"line {line}", labels=labels, **_stripped(cell)))
     return rows, problems
 
 
+def csv_records(path: str, **options: Any) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Each record of a CSV that is not blank, or the error in its place, with the number of its first line.
+
+    Args:
+        path: str. The file, UTF-8 with or without a byte order mark.
+        **options: of `csv.reader`.
+    """
+    # Bytes that are not UTF-8 become lone surrogates, so that each row with such bytes can be named.
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        yield from _records(csv.reader(file, strict=True, **options))
+
+
+def bad_row(path: str, place: str, expected: str, received: list[str] | str | csv.Error) -> SourceError:
+    """The problem of a row that cannot be read."""
+    wrong = f"{len(received)} cells" if isinstance(received, list) else str(received)
+    message = f"the row must have {expected}. Received: {wrong}"
+    return SourceError(message, path=path, row=place, stage="read_source", reason="bad_row")
+
+
+def number(text: str) -> float | None:
+    """The number that a text is, if it is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def _records(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Each record that is not blank, or the error in its place, with the number of its first line."""
     while True:
         line = reader.line_num + 1
         try:

@@ -28,14 +28,14 @@ class SourceRow:
     Attributes:
         place: str. Where a person finds it: `"line 7"` or the path of a file.
         path: str. The file, relative to the root of the source.
-        labels: tuple of str.
+        labels: tuple of str; None where the source has no labels at all.
         start, end: str. Seconds, or blank.
         split: str or `None`. `None` where the source names no splits at all.
     """
 
     place: str
     path: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] | None
     start: str = ""
     end: str = ""
     split: str | None = None
@@ -49,7 +49,7 @@ class ClipEntry:
         id: str. Unique in the source: the path relative to its root with forward slashes, then `@start-end`
             in seconds where the source gives times.
         path: str. The media file, ready to be opened.
-        label_indices: tuple of ints, ascending, into the source's `label_names`.
+        label_indices: tuple of ints, ascending, into the source's `label_names`; empty without labels.
         start_seconds, end_seconds: float or `None`. The part of the file meant; `None` for its start or end.
         split: str. `"train"`, `"val"` or `"test"`.
         num_bytes: int. Size of the file.
@@ -120,11 +120,12 @@ class RowChecker:
 
     def _check_row(self, row: SourceRow, indices: dict[str, int]) -> ClipEntry | None:
         before = len(self.problems)
-        if not all(_is_text(cell) for cell in (row.path, *row.labels, row.start, row.end, row.split or "")):
+        given = row.labels or ()
+        if not all(_is_text(cell) for cell in (row.path, *given, row.start, row.end, row.split or "")):
             self._add(row, "bad_encoding", "holds bytes that are not UTF-8")
             return None
         name, num_bytes = self._check_path(row)
-        labels = tuple(sorted({index for label in row.labels if (index := indices.get(label)) is not None}))
+        labels = tuple(sorted({index for label in given if (index := indices.get(label)) is not None}))
         self._check_labels(row, indices)
         before_times = len(self.problems)
         start, end = self._check_times(row)
@@ -166,7 +167,9 @@ class RowChecker:
         return name, status.st_size
 
     def _check_labels(self, row: SourceRow, indices: dict[str, int]) -> None:
-        unknown = [label for label in row.labels if label not in indices]
+        unknown = [label for label in row.labels or () if label not in indices]
+        if row.labels is None:
+            return
         if not row.labels:
             self._add(row, "bad_label", "the file does not lie directly in a class folder")
         elif "" in row.labels:
@@ -196,7 +199,7 @@ class RowChecker:
 
     def _index_labels(self, rows: list[SourceRow]) -> dict[str, int]:
         """The index of each label as written. Numbers are indices, unless they are names of given labels."""
-        found = {label for row in rows for label in row.labels if label and _is_text(label)}
+        found = {label for row in rows for label in row.labels or () if label and _is_text(label)}
         numbers = {label for label in found if _NUMBER.fullmatch(label)}
         whole = {label: int(label) for label in numbers if label.isdecimal() and int(label) <= MAX_INDEX}
         if self.label_names is None and len(numbers) * 2 > len(found):

@@ -1,5 +1,5 @@
-"""Lists of clips: class folders, or a CSV. Everything that can be wrong with a list is found before it is
-used.
+"""Lists of clips: a public data set as people have it, class folders, or a CSV. Everything that can be wrong
+with a list is found before it is used.
 """
 
 from __future__ import annotations
@@ -7,19 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from zorro_keras.applications.pipelines.clip_layouts import read_listing
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.source_csv import read_csv_rows
-from zorro_keras.applications.pipelines.source_rows import (
-    SPLITS,
-    ClipEntry,
-    RowChecker,
-    SourceRow,
-    raise_problems,
-)
+from zorro_keras.applications.pipelines.source_rows import SPLITS, ClipEntry, RowChecker, raise_problems
 
 MEDIA_SUFFIXES = (".avi", ".flac", ".m4a", ".m4v", ".mkv", ".mov", ".mp3", ".mp4", ".ogg", ".wav", ".webm")
 
@@ -30,10 +24,15 @@ class Source:
 
     Attributes:
         entries: tuple of `ClipEntry`, in order of their ids.
-        label_names: tuple of str. Sorted, unless the caller gave them.
+        label_names: tuple of str. Those of the caller, those of the data set in its order, or those found,
+            sorted. Empty where clips have no labels.
         multi_label: bool. Some clip has more than one label.
         root: str. Folder that holds all files.
-        ignored: tuple of str. Files beside the clips that are no media by their suffix.
+        ignored: tuple of str. Files beside the clips: no media by their suffix, or on no list.
+        layout: str. What the source was recognised as, such as "AudioSet" or "class folders".
+        official: dict from the name of an official list to how many clips are on it; empty without lists.
+        missing: dict from the name of an official list to the ids on it that no file belongs to. That is no
+            fault: videos vanish.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -41,6 +40,9 @@ class Source:
     multi_label: bool
     root: str
     ignored: tuple[str, ...] = ()
+    layout: str = ""
+    official: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def split(self, name: str) -> Source:
         """The part of the source in one split; it may be empty."""
@@ -63,20 +65,25 @@ def read_source(
     label_names: Sequence[str] | None = None,
     test_fraction: float = 0.1,
     seed: int = 0,
+    test_fold: int | None = None,
     suffixes: tuple[str, ...] = MEDIA_SUFFIXES,
 ) -> Source:
     """Reads and checks a list of clips.
 
     Args:
-        path: str or path. A folder of class folders, which may stand under split folders `train`, `val` and
-            `test`; or a CSV file with the columns `path`, `label` and optionally `start`, `end` (seconds)
-            and `split`, its paths relative to its folder and its labels, if several, separated by `;`.
+        path: str or path. A folder of AudioSet, VGGSound, Kinetics or ESC-50, of "path label" lists or of
+            lists of ids, recognised by what is in it: see the `clip_*.py` of each. Or a folder of class
+            folders, which may stand under split folders `train`, `val` and `test`; one list of "path label"
+            lines or of ids; or a CSV file with the columns `path`, `label` and optionally `start`, `end`
+            (seconds) and `split`, its paths relative to its folder and its labels, if several, separated by
+            `;`.
         label_names: optional sequence of str. The labels allowed, in the order of their indices; a label
-            that is a whole number is then an index. By default the labels found, sorted.
+            that is a whole number is then an index. By default those of the data set, or those found, sorted.
         test_fraction: float in [0, 1). Share of the files of each class put into the split `test` where the
             source names no splits.
         seed: int. Chooses that share.
-        suffixes: tuple of str, lower case. Files of class folders that count; the others are `ignored`.
+        test_fold: optional int. The fold of ESC-50 that becomes the split `test`; the first by default.
+        suffixes: tuple of str, lower case. Files of folders that count; the others are `ignored`.
 
     Returns:
         A `Source`.
@@ -88,32 +95,24 @@ def read_source(
     """
     path = os.fspath(path)
     _check_arguments(label_names, test_fraction)
-    if os.path.isdir(path):
-        root, (rows, ignored), problems = path, _list_class_folders(path, suffixes), []
-    elif os.path.isfile(path):
-        root, ignored = os.path.dirname(path) or ".", ()
-        rows, problems = read_csv_rows(path)
-    else:
-        raise SourceError(
-            "The source must be a folder or a CSV file.",
-            path=path,
-            stage="read_source",
-            reason="missing_file",
-        )
-    checker = RowChecker(root, None if label_names is None else tuple(label_names))
-    checker.problems.extend(problems)
-    entries = [entry for _, entry in checker.check(rows)]
+    listing = read_listing(path, suffixes, test_fold)
+    checker = RowChecker(listing.root, listing.label_names if label_names is None else tuple(label_names))
+    checker.problems.extend(listing.problems)
+    entries = [entry for _, entry in checker.check(listing.rows)]
     raise_problems(path, sorted(checker.problems, key=_line_of))
     if not entries:
         raise SourceError("The source holds no clips.", path=path, stage="read_source", reason="empty_source")
-    if rows[0].split is None:
+    if listing.rows[0].split is None:
         entries = _deal_splits(entries, test_fraction, seed)
     return Source(
         entries=tuple(sorted(entries, key=lambda entry: entry.id)),
         label_names=tuple(checker.label_names),
         multi_label=any(len(entry.label_indices) > 1 for entry in entries),
         root=checker.root,
-        ignored=tuple(ignored),
+        ignored=tuple(listing.ignored),
+        layout=listing.layout,
+        official=listing.official,
+        missing=listing.missing,
     )
 
 
@@ -131,56 +130,13 @@ def _line_of(problem: SourceError) -> tuple[int, str]:
     return (int(place.removeprefix("line ")), "") if place.startswith("line ") else (0, place)
 
 
-def _list_class_folders(root: str, suffixes: tuple[str, ...]) -> tuple[list[SourceRow], list[str]]:
-    """The files of all class folders with one of the suffixes, and the other files found."""
-    folders, files = _children(root)
-    if folders and set(folders) <= set(SPLITS):
-        levels = [(split, os.path.join(root, split)) for split in folders]
-    elif "train" in folders and {"val", "test"} & set(folders):
-        others = sorted(set(folders) - set(SPLITS))
-        raise SourceError(
-            f"A folder holds either split folders or class folders. Received: train beside {others[:5]}",
-            path=root,
-            stage="read_source",
-            reason="bad_split",
-        )
-    else:
-        levels = [(None, root)]
-    rows, ignored = [], [] if levels[0][0] is None else files
-    for split, level in levels:
-        for directory, folders, names in os.walk(level, followlinks=True):
-            where = os.path.relpath(directory, level)
-            deep = where.count(os.sep) >= 4  # a link to a folder above would never end
-            folders[:] = [] if deep else sorted(name for name in folders if not name.startswith("."))
-            labels = () if where == "." or os.sep in where else (where,)
-            for name in sorted(names):
-                place = os.path.relpath(os.path.join(directory, name), root)
-                if name.lower().endswith(suffixes) and not name.startswith("."):
-                    rows.append(SourceRow(place, place, labels, split=split))
-                else:
-                    ignored.append(place)
-    return rows, ignored
-
-
-def _children(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the folders and of the files in a folder, sorted, without the hidden ones."""
-    with os.scandir(folder) as entries:
-        shown = sorted(
-            (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
-        )
-    return (
-        [entry.name for entry in shown if entry.is_dir()],
-        [entry.name for entry in shown if not entry.is_dir()],
-    )
-
-
 def _deal_splits(entries: list[ClipEntry], test_fraction: float, seed: int) -> list[ClipEntry]:
     """Puts a share of each class into `test`. Parts of one file stay together, so that no file is in both
     splits.
     """
-    files: dict[int, dict[str, list[ClipEntry]]] = {}
+    files: dict[tuple[int, ...], dict[str, list[ClipEntry]]] = {}
     for entry in sorted(entries, key=lambda entry: entry.id):
-        files.setdefault(entry.label_indices[0], {}).setdefault(entry.path, []).append(entry)
+        files.setdefault(entry.label_indices[:1], {}).setdefault(entry.path, []).append(entry)
     split_of: dict[str, str] = {}
     for group in files.values():
         names = sorted(group, key=lambda path: _draw(seed, group[path][0].id))

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.pipelines.augment_audio import spec_augment
 from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
+from zorro_keras.applications.pipelines.clip_labels import class_balance
 from zorro_keras.applications.pipelines.mixing import mixup
 from zorro_keras.applications.pipelines.order import Draw, draw_seed, evaluation_order, training_order
 from zorro_keras.applications.pipelines.presence import drop_modality, zero_absent
@@ -56,7 +58,7 @@ def training_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed),
+        partial(training_order, len(clips), config.training.seed, weights=_weights(data, config)),
         config.data.reading(len(data.origin.label_names), config.data.streams, faults_path),
         _random_fit(config),
         start_position=start_step * batch_size,
@@ -102,6 +104,13 @@ def evaluation_dataset(
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
     batches = evaluation_batches(examples, config.training.batch_size, len(clips) * num_windows)
     return finished(batches, finish), [clip.id for clip in clips for _ in range(num_windows)]
+
+
+def _weights(data: ClipData, config: Any) -> np.ndarray | None:
+    """How often training shows each clip beside the others; None for all alike."""
+    if not config.data.class_balance:
+        return None
+    return class_balance([clip.label_indices for clip in data.split("train")], len(data.origin.label_names))
 
 
 def _training_batch(

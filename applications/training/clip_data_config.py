@@ -69,6 +69,9 @@ class DataConfig(ClipReadingConfig):
         streams: tuple of "audio", "video" or both. Others are neither decoded nor given to the model.
         augmentation: `AugmentationConfig`.
         test_clips: int >= 1. Evaluation windows per clip: 1 is the centre, more are spaced evenly.
+        class_balance: bool. Training shows each clip as often as the sum of 1 / (clips of the class) over its
+            labels says, so that rare classes are as frequent as common ones, as CAV-MAE does on AudioSet.
+        test_fold: optional int. The fold of ESC-50 that is tested, where it is read directly.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -77,6 +80,8 @@ class DataConfig(ClipReadingConfig):
     streams: tuple[str, ...] = STREAMS
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     test_clips: int = 1
+    class_balance: bool = False
+    test_fold: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -184,7 +184,10 @@ def test_a_task_that_makes_no_data_asks_for_them(tmp_path, capsys, monkeypatch):
     assert "`audio_visual_classification` made no data for this run." in capsys.readouterr().err
 
 
-OF_CLIPS = {"audio_visual_classification", "masked_autoencoding", "video_autoencoding"}
+OF_CLIPS = {
+    *("audio_visual_classification", "audio_visual_pretraining"),
+    *("masked_autoencoding", "video_autoencoding"),
+}
 
 
 @pytest.mark.parametrize("task", sorted({*TASKS} - OF_CLIPS))
@@ -208,6 +211,23 @@ def test_a_task_with_nothing_to_prepare_says_so(task, tmp_path, capsys):
 def test_an_option_that_means_nothing_to_a_task_is_refused_by_name(command, words, flag, tmp_path, capsys):
     assert cli.main([command, run_folder(tmp_path, "image_classification"), *words]) == 2
     assert f"`{flag}` means nothing to `image_classification`" in capsys.readouterr().err
+
+
+def test_the_fold_to_test_reaches_the_packing(tmp_path, monkeypatch):
+    from zorro_keras.applications.pipelines import prepare
+
+    seen = []
+    monkeypatch.setattr(prepare, "prepare", lambda *paths, **settings: seen.append(settings["test_fold"]))
+    words = [
+        "prepare",
+        "audio_visual_classification",
+        "--source",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main(words) == cli.main([*words, "--test-fold", "3"]) == 0
+    assert seen == [None, 3]
 
 
 def test_a_second_source_that_means_nothing_to_a_task_is_refused_in_a_sentence(tmp_path, capsys):

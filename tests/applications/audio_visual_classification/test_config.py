@@ -2,11 +2,15 @@
 
 import dataclasses
 import math
+import re
+import shlex
 
 import pytest
 
 from tests.without_numbers import without_numbers
 from zorro_keras import streams
+from zorro_keras.applications import cli
+from zorro_keras.applications.audio_visual_classification import recipes
 from zorro_keras.applications.audio_visual_classification.config import (
     CONFIGS,
     AugmentationConfig,
@@ -47,6 +51,58 @@ def test_the_recipes_have_the_tokens_their_comments_name():
     assert _num_tokens(CONFIGS["tiny"]) == (64, 64)
     assert _num_tokens(CONFIGS["base"]) == (320, 1568)
     assert _num_tokens(CONFIGS["audioset"]) == (400, 3136)
+
+
+RECIPES = ("audioset", "vggsound", "kinetics400_video_only", "esc50_audio_only")
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("audioset", {"audio": 400, "video": 3136}),
+        ("vggsound", {"audio": 400, "video": 3136}),
+        ("kinetics400_video_only", {"video": 3136}),
+        ("esc50_audio_only", {"audio": 256}),
+    ],
+)
+def test_the_recipes_of_public_data_sets_build_for_their_streams(name, tokens):
+    config = CONFIGS[name]
+    described = described_streams(config)
+    assert {key: stream.num_tokens for key, stream in described.items()} == tokens
+    backbone = without_numbers(BACKBONES[config.model.backbone], config, described)
+    assert set(backbone.output) == {*tokens, "fusion", "global"}
+    assert 85e6 < backbone.count_params() < 95e6  # a ViT-B and what cuts its streams
+
+
+def _commands(text):
+    lines = text.replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("zorro-keras ")]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_tells_its_protocol_balance_test_cost_and_commands(name, monkeypatch):
+    text = getattr(recipes, name).__doc__
+    for word in ("Commands", "Protocol", "Class balance", "Test", "Cost", "Reference"):
+        assert re.search(rf"^    {word}\b", text, re.MULTILINE)
+    understood = []
+    for kind in cli.COMMANDS:
+        monkeypatch.setattr(kind, "run", lambda command: understood.append(command) or 0)
+    monkeypatch.setattr(cli, "set_backend", lambda backend: None)
+    assert all(cli.main(words) == 0 for words in _commands(text))
+    (train,) = (command for command in understood if isinstance(command, cli.Train))
+    settings = [*train.overrides, *re.findall(r"`--set\s+([\w.]+=[\w./]+)`", text)]
+    assert train.config == name and apply_overrides(CONFIGS[name], settings)
+    assert isinstance(understood[-1], cli.Evaluate) and understood[-1].run_dir == train.out
+
+
+def test_the_recipes_differ_in_balance_windows_and_loss_as_they_tell():
+    told = {name: (CONFIGS[name].data.class_balance, CONFIGS[name].data.test_clips) for name in RECIPES}
+    assert told == {
+        "audioset": (True, 4),
+        "vggsound": (True, 4),
+        "kinetics400_video_only": (False, 4),
+        "esc50_audio_only": (False, 1),
+    }
 
 
 @pytest.mark.slow

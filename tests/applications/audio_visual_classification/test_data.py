@@ -14,6 +14,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from tests import clip_maker  # noqa: E402
 from tests.media_maker import spoil_stream  # noqa: E402
 from zorro_keras.applications.audio_visual_classification.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.audio_visual_classification.data import (  # noqa: E402
@@ -281,6 +282,32 @@ def test_one_stream_can_be_read_alone(shards):
     assert sorted(x["presence"]) == ["video"]
 
 
+@pytest.fixture(scope="module")
+def rare_drum(tmp_path_factory):
+    """Shards of twelve bells and one drum to train on."""
+    clips = [_clip(3 * number % 15) for number in range(12)] + [_clip(1)]
+    clips = [dataclasses.replace(clip, id=f"{row}") for row, clip in enumerate(clips)]
+    return write_shards(tmp_path_factory.mktemp("drum"), [*clips, *map(_clip, range(NUM_TRAIN, 18))])
+
+
+def test_balanced_classes_show_rare_clips_more_often(rare_drum):
+    counts = {}
+    for balanced in (True, False):
+        config = _config(plain=True, class_balance=balanced)
+        batches = training_dataset(rare_drum, config, preprocess).take(NUM_TRAIN).as_numpy_iterator()
+        counts[balanced] = sum(y[:, 1].sum() for _, y in batches)
+    assert counts[False] == 4  # once in each of four passes
+    assert 4 * 6 <= counts[True] <= 4 * 7  # half of each
+
+
+def test_balanced_classes_resume_at_any_step_byte_for_byte(rare_drum):
+    config = _config(class_balance=True)
+    whole = digests(training_dataset(rare_drum, config, preprocess), 8)
+    for start in (1, 3, 5):
+        part = digests(training_dataset(rare_drum, config, preprocess, start_step=start), 8 - start)
+        assert part == whole[start:]
+
+
 # --- Shards, evaluation
 
 
@@ -417,6 +444,50 @@ def test_the_number_of_workers_and_their_limits_change_no_byte(media_folder):
     assert digests(training_dataset(data, many, preprocess), 4) == digests(
         training_dataset(data, one, preprocess), 4
     )
+
+
+def test_media_files_of_rare_classes_come_again_and_each_time_is_accounted_for(media_folder):
+    rows = [f"train/bell/clip-{number}.mp4,bell,train" for number in (0, 3, 6)]
+    path = media_folder / "rare.csv"
+    path.write_text("\n".join(["path,label,split", *rows, "train/drum/clip-1.mp4,drum,train"]) + "\n")
+    config = _config(plain=True, class_balance=True)
+    data = open_data(path, config)
+    whole = list(training_dataset(data, config, preprocess).take(3).as_numpy_iterator())
+    assert [y[:, 1].sum() for _, y in whole] == [2, 2, 2]  # half of each pass of four clips
+    (x, _), *_ = training_dataset(data, config, preprocess, start_step=2).take(1).as_numpy_iterator()
+    np.testing.assert_array_equal(x["video"], whole[2][0]["video"])
+
+
+def test_where_no_test_split_is_labelled_val_is_evaluated(media_folder):
+    rows = ["path,label,split", "train/bell/clip-0.mp4,bell,train", "train/drum/clip-1.mp4,drum,val"]
+    path = media_folder / "validated.csv"
+    path.write_text("\n".join(rows) + "\n")
+    data, config = open_data(path, _config(plain=True)), _config(plain=True)
+    assert evaluation_dataset(data, config, preprocess)[1] == ["train/drum/clip-1.mp4"]
+
+
+def test_clips_without_labels_are_refused_in_a_sentence(media_folder, tmp_path):
+    ids = media_folder / "some.txt"
+    ids.write_text("clip-0\nclip-1\n")
+    with pytest.raises(SourceError, match="have no labels, and this task learns from labels") as caught:
+        open_data(ids, _config())
+    assert caught.value.reason == "bad_label" and "audio_visual_pretraining" in str(caught.value)
+    prepare(ids, tmp_path / "shards", sample_rate_hz=RATE_HZ, num_workers=1)
+    with pytest.raises(SourceError, match="have no labels"):
+        open_data(tmp_path / "shards", _config())
+
+
+def test_a_fold_of_esc50_is_chosen_by_a_setting_and_never_of_shards(packed_folder, media_folder, tmp_path):
+    media = {".wav": next(media_folder.rglob("*.mp4")).read_bytes()}
+    names = clip_maker.esc50(tmp_path)
+    clip_maker.put(media, tmp_path, *(f"audio/{name}" for name in names))
+    for fold in (1, 2, 3):
+        data = open_data(tmp_path, _config(test_fold=fold, streams=("audio",)))
+        assert [clip.id for clip in data.split("test")] == [f"audio/{names[fold - 1]}"]
+    with pytest.raises(
+        ConfigError, match="`data.test_fold` must be None for shards. Received: data.test_fold=1"
+    ):
+        open_data(packed_folder, _config(test_fold=1))
 
 
 def test_media_files_are_evaluated_in_order(media_folder):

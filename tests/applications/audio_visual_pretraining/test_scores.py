@@ -15,11 +15,9 @@ def test_each_clip_finds_its_own_and_its_like():
     scores = scores_of({"audio_to_video": sound, "video_to_audio": sound}, EVERYONE, LABELS, ALL)
     assert scores["audio_finds_video_recall_at_1"] == scores["video_finds_audio_recall_at_1"] == 1.0
     # Halves: clips 0 and 2 are of one class, 1 and 3 of the other, so none finds its like in the other half.
-    assert scores["audio_to_video_neighbour_accuracy"] == 0.0
+    assert scores["audio_to_video_neighbours"] == 0.0
     mixed = LABELS[[0, 0, 1, 1]]
-    assert scores_of({"audio_to_video": sound}, EVERYONE, mixed, ALL) == {
-        "audio_to_video_neighbour_accuracy": 0.5
-    }
+    assert scores_of({"audio_to_video": sound}, EVERYONE, mixed, ALL) == {"audio_to_video_neighbours": 0.5}
 
 
 def test_recall_counts_those_among_whom_the_right_one_is():
@@ -45,4 +43,4 @@ def test_fusion_is_scored_where_a_clip_has_anything():
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [np.nan, np.nan], [0.6, 0.8]])
     presence = {"audio": np.array([True, False, False, True]), "video": np.array([False, True, False, True])}
     scores = scores_of({"fusion_to_audio": vectors}, presence, LABELS, ALL)
-    assert scores == {"fusion_to_audio_neighbour_accuracy": pytest.approx(2 / 3)}
+    assert scores == {"fusion_to_audio_neighbours": pytest.approx(2 / 3)}

@@ -7,6 +7,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from tests import clip_maker  # noqa: E402
 from tests.applications.audio_visual_classification.test_data import (  # noqa: E402
     ABSENT,
     GEOMETRY,
@@ -18,8 +19,10 @@ from zorro_keras.applications.masked_autoencoding.config import CONFIGS  # noqa:
 from zorro_keras.applications.masked_autoencoding.data import (  # noqa: E402
     UnlabelledClips,
     evaluation_dataset,
+    open_data,
     training_dataset,
 )
+from zorro_keras.applications.pipelines.prepare import prepare  # noqa: E402
 
 TINY = CONFIGS["tiny"]
 CONFIG = dataclasses.replace(
@@ -74,3 +77,18 @@ def test_evaluation_is_one_pass_filled_up_with_clips_that_have_nothing(shards):
     for flags in batches[-1]["presence"].values():
         np.testing.assert_array_equal(flags[NUM_TEST - 4 :], False)
     assert any(flags[0] for flags in batches[-1]["presence"].values())
+
+
+def test_clips_of_a_list_of_ids_have_no_labels_and_are_learned_from(tmp_path):
+    (tmp_path / "made").mkdir()
+    media, names = clip_maker.encoded(tmp_path / "made"), [f"{number}bcdefghijk" for number in range(10)]
+    clip_maker.put(media, tmp_path, *(f"videos/{name}.mp4" for name in names))
+    ids = clip_maker.write_list(tmp_path, "youtube8m.txt", *names)
+    packing = {"sample_rate_hz": GEOMETRY.sample_rate_hz, "num_workers": 1}
+    assert prepare(ids, tmp_path / "shards", **packing)["clips"]["used_whole"] == 10
+    for source in (ids, tmp_path / "shards"):
+        data = open_data(source, CONFIG)
+        assert (data.num_train, data.num_test, data.label_names) == (9, 1, ())
+        x = next(training_dataset(data, CONFIG, preprocess).as_numpy_iterator())
+        assert x["presence"]["audio"].all() and x["presence"]["video"].all()
+        assert len(evaluation_dataset(data, CONFIG, preprocess)[1]) == 1

@@ -5,7 +5,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from zorro_keras.applications.pipelines.clip_labels import check_labels, label_vector  # noqa: E402
+from zorro_keras.applications.pipelines.clip_labels import check_labels, class_balance, label_vector  # noqa: E402
 from zorro_keras.applications.pipelines.faults import SourceError  # noqa: E402
 
 
@@ -43,3 +43,15 @@ def test_twenty_bad_clips_are_shown_and_all_are_counted():
 @pytest.mark.parametrize(("indices", "expected"), [([1], [0, 1, 0]), ([2, 0], [1, 0, 1]), ([], [0, 0, 0])])
 def test_labels_become_vectors(indices, expected):
     assert label_vector(tf.constant(indices, tf.int64), 3).numpy().tolist() == expected
+
+
+def test_a_clip_weighs_the_sum_over_its_labels_of_one_over_their_count():
+    weights = class_balance([(0,), (0, 1), (0,), (2,), ()], 4)
+    np.testing.assert_allclose(weights, [1 / 3, 1 / 3 + 1, 1 / 3, 1, 0])
+
+
+def test_balance_shows_each_of_several_classes_alike():
+    labels = [(0,)] * 90 + [(1,)] * 9 + [(2,)]
+    weights = class_balance(labels, 3)
+    shares = [sum(weights[row] for row, (label,) in enumerate(labels) if label == k) for k in range(3)]
+    np.testing.assert_allclose(shares, 1.0)

@@ -13,6 +13,7 @@ from zorro_keras.applications.pipelines.order import (  # noqa: E402
     evaluation_order,
     shuffled_index,
     training_order,
+    weighted_index,
 )
 
 
@@ -41,6 +42,44 @@ def test_the_order_is_this_one_with_every_supported_tensorflow():
     # Measured alike with TensorFlow 2.16.2 and 2.21.0: a run may be resumed after an upgrade.
     indices = [int(shuffled_index(tf.constant(place, tf.int64), 37, seed=3)) for place in range(37, 45)]
     assert indices == [10, 34, 5, 1, 13, 11, 32, 4]
+
+
+def _weighted(weights, seed, count, start=0):
+    order = training_order(len(weights), seed, start, weights=np.asarray(weights, np.float64))
+    return [int(place["index"]) for place in _take(order, count)]
+
+
+def test_in_each_pass_an_example_comes_as_often_as_its_weight_says():
+    weights = np.array([5.0, 0.0, 1.0, 1.0, 0.5, 2.0, 0.5])
+    expected = 7 * weights / weights.sum()
+    indices = np.reshape(_weighted(weights, 3, 70), (10, 7))
+    counts = np.array([np.bincount(row, minlength=7) for row in indices])
+    assert (counts >= np.floor(expected)).all() and (counts <= np.ceil(expected)).all()
+    np.testing.assert_allclose(counts.mean(0), expected, atol=0.35)
+    assert len({tuple(row) for row in indices}) == 10  # passes differ
+    assert _weighted(weights, 4, 70) != _weighted(weights, 3, 70)
+
+
+def test_equal_weights_are_a_permutation():
+    assert _weighted([0.3] * 11, 5, 22) == [int(p["index"]) for p in _take(training_order(11, 5), 22)]
+
+
+def test_the_weighted_order_may_begin_anywhere_and_is_this_one():
+    weights = [1.0, 9.0, 2.0, 4.0, 0.1]
+    whole = _weighted(weights, 1, 30)
+    for start in (1, 5, 13):
+        assert _weighted(weights, 1, 30 - start, start) == whole[start:]
+    assert whole[:10] == [1, 2, 3, 1, 1, 0, 2, 1, 3, 1]
+
+
+def test_the_last_weight_may_be_zero():
+    assert set(_weighted([1.0, 1.0, 0.0], 0, 90)) == {0, 1}
+
+
+@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [1.0, -1.0, 3.0], [np.nan, 1.0], [np.inf, 1.0]])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="`weights` must be at least 0, with a positive sum. Received"):
+        weighted_index(tf.constant(0, tf.int64), np.array(weights), 0)
 
 
 def test_the_order_may_begin_anywhere():

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests import clip_maker as made
 from zorro_keras.applications.pipelines import atomic_files
 from zorro_keras.applications.pipelines import prepare as prepare_module
 from zorro_keras.applications.pipelines.atomic_files import one_writer
@@ -101,6 +102,71 @@ def test_the_report_accounts_for_every_clip(clips, expected, tmp_path, inline):
     assert json.loads((tmp_path / "shards/coverage.json").read_text()) == coverage
     assert (tmp_path / "shards/coverage.txt").read_text() == coverage_text(coverage)
     (clips / "train/spin/notes.txt").unlink()
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    return made.encoded(tmp_path_factory.mktemp("media"))
+
+
+def test_the_report_says_how_many_of_the_official_ids_were_found(media, tmp_path, inline):
+    root, out = tmp_path / "audioset", tmp_path / "shards"
+    made.audioset(root)
+    made.put(media, root, "-0RWZT-miFs_420.000.mp4", "Yabc_efg_12.wav", "evaluated_0.mp4")
+    coverage = prepare(root, out, **SETTINGS)
+    assert coverage["layout"] == "AudioSet"
+    assert coverage["official"] == {
+        "balanced_train": {"found": 2, "listed": 3},
+        "eval": {"found": 1, "listed": 1},
+        "unbalanced_train": {"found": 0, "listed": 1},
+    }
+    assert coverage["classes"] == {"Speech": 1, "Male speech, man speaking": 1, "Dog": 2}
+    text = (out / "coverage.txt").read_text()
+    assert "AudioSet: found 3 of 5 official ids" in text
+    assert "balanced_train: found 2 of 3 official ids" in text
+    assert (out / "missing_ids.txt").read_text().splitlines() == [
+        "balanced_train\tvanished_00",
+        "unbalanced_train\tunbalanced0",
+    ]
+    assert prepare(root, out, **SETTINGS) == coverage
+    assert open_shards(out).label_names == ("Speech", "Male speech, man speaking", "Dog")
+
+
+def test_a_found_file_that_is_bad_is_a_fault_and_not_a_missing_id(media, tmp_path, inline):
+    root = tmp_path / "audioset"
+    made.audioset(root)
+    made.put(media, root, "-0RWZT-miFs.mp4", "Yabc_efg_12.wav", "evaluated_0.mp4")
+    (root / "evaluated_0.mp4").write_bytes(media[".mp4"][:300])
+    coverage = prepare(root, tmp_path / "shards", **SETTINGS, max_bad_fraction=0.5)
+    assert coverage["official"]["eval"] == {"found": 1, "listed": 1}
+    assert (coverage["clips"]["skipped"], len(coverage["faults"])) == (1, 1)
+    with pytest.raises(SourceError, match="1 of 3 clips are bad"):
+        prepare(root, tmp_path / "others", **SETTINGS)
+
+
+def test_a_source_without_official_ids_says_nothing_of_them(clips, expected):
+    coverage = json.loads(expected["coverage.json"])
+    assert (coverage["layout"], coverage["official"]) == ("class folders", {})
+    assert "official" not in expected["coverage.txt"].decode() and "missing_ids.txt" not in expected
+
+
+def test_the_fold_to_test_is_chosen_where_clips_are_packed(media, tmp_path, inline):
+    root, out = tmp_path / "ESC-50-master", tmp_path / "shards"
+    names = made.esc50(root)
+    made.put(media, root, *(f"audio/{name}" for name in names))
+    prepare(root, out, **SETTINGS, test_fold=2)
+    assert [place.id for place in open_shards(out).split("test")] == [f"audio/{names[1]}"]
+    with pytest.raises(ShardError, match=r"Received: another \['source'\]"):
+        prepare(root, out, **SETTINGS, test_fold=3)
+
+
+def test_clips_without_labels_are_packed_without_labels(media, tmp_path, inline):
+    made.put(media, tmp_path, "videos/-abcdefghij.mp4", "videos/0123_567_90.mp4")
+    ids = made.write_list(tmp_path, "youtube8m.txt", "-abcdefghij", "0123_567_90")
+    coverage = prepare(ids, tmp_path / "shards", **SETTINGS)
+    shards = open_shards(tmp_path / "shards")
+    assert (shards.label_names, shards.multi_label, coverage["classes"]) == ((), False, {})
+    assert [place.label_indices for place in shards.locations] == [(), ()]
 
 
 def test_worker_processes_change_nothing(clips, expected, tmp_path, inline):

@@ -1,0 +1,78 @@
+"""What a layout of clips lists, before any of it is checked, and how the files of a folder are walked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.source_rows import SourceRow
+
+# Where people keep the lists of a data set: above the clips, or in one of these folders there.
+LIST_FOLDERS = ("", "annotations", "csv", "data", "lists", "meta", "metadata", "segments")
+_MAX_DEPTH = 4  # a link to a folder above would never end
+
+
+@dataclass(frozen=True)
+class ClipListing:
+    """The clips of a source, unchecked.
+
+    Attributes:
+        layout: str. What people call it, such as "AudioSet".
+        root: str. Folder that the paths of the rows are relative to.
+        rows: sequence of `SourceRow`.
+        label_names: optional tuple of str. The classes in their official order; by default those found.
+        ignored: sequence of str. Files below the root that no row names.
+        problems: sequence of `SourceError`, of rows that cannot be read.
+        official: dict from the name of an official list to how many clips are on it; empty without lists.
+        missing: dict from the name of an official list to the ids on it that no file belongs to.
+    """
+
+    layout: str
+    root: str
+    rows: Sequence[SourceRow]
+    label_names: tuple[str, ...] | None = None
+    ignored: Sequence[str] = ()
+    problems: Sequence[SourceError] = ()
+    official: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def find_list(root: str, name: str) -> str | None:
+    """The path of a list of a data set, where there is such a file."""
+    paths = (os.path.join(root, folder, name) for folder in LIST_FOLDERS)
+    return next(filter(os.path.isfile, paths), None)
+
+
+def list_folders(root: str) -> Iterator[list[str]]:
+    """The paths of the files in each folder that may hold lists, sorted."""
+    for folder in filter(os.path.isdir, (os.path.join(root, name) for name in LIST_FOLDERS)):
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.is_dir())
+        yield [os.path.join(folder, name) for name in names]
+
+
+def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:
+    """Each folder below a root, as a path relative to it (`"."` for itself), and its files, sorted.
+
+    Hidden folders are left out; links are followed, but not without end.
+    """
+    for directory, folders, names in os.walk(root, followlinks=True):
+        where = os.path.relpath(directory, root)
+        deep = where.count(os.sep) >= _MAX_DEPTH
+        folders[:] = [] if deep else sorted(name for name in folders if not name.startswith("."))
+        yield where, sorted(names)
+
+
+def text_lines(path: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text, stripped, with their numbers; without those that are blank or begin with `#`."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        for number, line in enumerate(map(str.strip, file), start=1):
+            if line and not line.startswith("#"):
+                yield number, line
+
+
+def first_line(path: str) -> str:
+    """The first of the lines of a text, by which a layout is told; `""` where there is none."""
+    return next((line for _, line in text_lines(path)), "")
