@@ -65,7 +65,7 @@ class Prepare:
 
     task: Task
     source: Path
-    """Folder of class folders, or a CSV."""
+    """Folder of class folders, a CSV, or shards of another library."""
     out: Path
     """Folder for the shards."""
     sample_rate_hz: int = 16_000

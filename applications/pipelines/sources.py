@@ -34,6 +34,7 @@ class Source:
         multi_label: bool. Some clip has more than one label.
         root: str. Folder that holds all files.
         ignored: tuple of str. Files beside the clips that are no media by their suffix.
+        layout: str. Whose files they are, where that was recognised.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -41,6 +42,7 @@ class Source:
     multi_label: bool
     root: str
     ignored: tuple[str, ...] = ()
+    layout: str = ""
 
     def split(self, name: str) -> Source:
         """The part of the source in one split; it may be empty."""
