@@ -72,8 +72,9 @@ def _clip(record: tf.Tensor, num_frames: int, num_classes: int) -> dict[str, tf.
     stored = tf.io.decode_raw(lists["audio_embedding"][:num_frames], tf.uint8, fixed_length=NUM_FEATURES)
     num_missing = num_frames - tf.shape(stored)[0]
     labels = context["labels"].values
-    with tf.control_dependencies([tf.debugging.assert_less(labels, tf.cast(num_classes, tf.int64))]):
-        labels = tf.reduce_max(tf.one_hot(labels, num_classes), axis=0)
+    in_range = tf.debugging.assert_less(labels, tf.cast(num_classes, tf.int64))
+    with tf.control_dependencies([in_range, tf.debugging.assert_non_negative(labels)]):
+        is_label = tf.reduce_any(tf.one_hot(labels, num_classes, True, False, dtype=tf.bool), axis=0)
     return {
         "id": context["video_id"],
         "start_seconds": context["start_time_seconds"],
@@ -82,7 +83,7 @@ def _clip(record: tf.Tensor, num_frames: int, num_classes: int) -> dict[str, tf.
             tf.pad(_dequantised(stored), [[0, num_missing], [0, 0]]), [num_frames, NUM_FEATURES]
         ),
         "padding_mask": tf.range(num_frames) < num_frames - num_missing,
-        "labels": labels,
+        "labels": tf.cast(is_label, tf.float32),
     }
 
 

@@ -46,6 +46,6 @@ def _are_unscaled_integers(samples: np.ndarray) -> bool:
     return (
         samples.size > 0
         and bool(np.isfinite(samples).all())
-        and np.abs(samples).max() > 128.0  # some programs write floats a little beyond 1
+        and np.abs(samples).max() > 1.0
         and bool((samples == np.round(samples)).all())
     )

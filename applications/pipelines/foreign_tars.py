@@ -105,7 +105,7 @@ def _samples(shard: str) -> Iterator[dict[str, TarMember] | SourceError]:
         if member is None:
             break
         own_key, suffix = _key_of(member.name)
-        if not suffix or os.path.basename(own_key).startswith("."):  # notes of a Mac, and the like
+        if not suffix or os.path.basename(member.name).startswith("."):  # notes of a Mac, and the like
             continue
         if sample and (own_key != key or suffix in sample):
             yield sample
