@@ -31,16 +31,16 @@ class SampleEntry(ForeignEntry):
 
     Attributes:
         video, audio: optional `TarMember`. Without `audio` the sound is looked for in `video`.
-        problem: str. What is wrong with the tar from here on; empty for a clip.
+        problem: (message, reason) of what is wrong with the tar from here on; empty for a clip.
     """
 
     video: TarMember | None = None
     audio: TarMember | None = None
-    problem: str = ""
+    problem: tuple[str, str] | tuple[()] = ()
 
     def load(self, root: str) -> EmbeddedClip:
         if self.problem:
-            raise self.fault(self.problem, "truncated")
+            raise self.fault(*self.problem)
         video = self._file(root, self.video) or self._file(root, self.audio)
         audio = video if self.audio is None or self.video is None else self._file(root, self.audio)
         if video is None:
@@ -77,7 +77,8 @@ def find_samples(shards: Sequence[str], root: str) -> tuple[str, list[FoundClip]
         for position, sample in enumerate(_samples(shard)):
             place = f"{name}#{position}"
             if isinstance(sample, SourceError):
-                lost = SampleEntry(place, place, (), None, None, "", 0, shard, problem=sample.message)
+                problem = (sample.message, sample.reason)
+                lost = SampleEntry(place, place, (), None, None, "", 0, shard, problem=problem)
                 found.append(FoundClip(lost))
                 continue
             seen.extend(sample.values() if len(seen) < 12 else ())
