@@ -86,7 +86,7 @@ def find_samples(shards: Sequence[str], root: str) -> tuple[str, list[FoundClip]
     if not any(clip.entry.video or clip.entry.audio for clip in found):
         raise SourceError(
             f"The tars must hold files that end in one of {[*VIDEO_SUFFIXES, *SOUND_SUFFIXES]}. "
-            f"Received: {[member.name for member in seen[:12]]}",
+            f"Received: {[_printable(member.name) for member in seen[:12]]}",
             path=shards[0], stage="read_source", reason="bad_schema",
         )  # fmt: skip
     return "WebDataset", found
@@ -94,17 +94,11 @@ def find_samples(shards: Sequence[str], root: str) -> tuple[str, list[FoundClip]
 
 def _samples(shard: str) -> Iterator[dict[str, TarMember] | SourceError]:
     """The files of each clip by suffix, and, after the last, what is wrong with the tar."""
-    key, sample, problem = None, {}, None
-    members = walk_tar(shard)
-    while True:
-        try:
-            member = next(members, None)
-        except SourceError as error:
-            if error.reason == "refused_format":
-                raise
-            member, problem = None, error
-        if member is None:
-            break
+    key, sample = None, {}
+    for member in _members(shard):
+        if isinstance(member, SourceError):
+            yield from [sample, member] if sample else [member]
+            return
         own_key, suffix = _key_of(member.name)
         if not suffix or os.path.basename(member.name).startswith("."):  # notes of a Mac, and the like
             continue
@@ -114,8 +108,15 @@ def _samples(shard: str) -> Iterator[dict[str, TarMember] | SourceError]:
         key, sample[suffix] = own_key, member
     if sample:
         yield sample
-    if problem is not None:
-        yield problem
+
+
+def _members(shard: str) -> Iterator[TarMember | SourceError]:
+    try:
+        yield from walk_tar(shard)
+    except SourceError as error:
+        if error.reason == "refused_format":
+            raise
+        yield error
 
 
 def _key_of(name: str) -> tuple[str, str]:
@@ -135,7 +136,7 @@ def _found(place: str, shard: str, sample: dict[str, TarMember]) -> FoundClip:
         entry,
         label_names=tuple(label for label in labels if isinstance(label, str)),
         label_numbers=tuple(label for label in labels if not isinstance(label, str)),
-        media_name=next(iter(sample.values())).name.partition(".")[0],
+        media_name=_printable(_key_of(next(iter(sample.values())).name)[0]),
     )
 
 

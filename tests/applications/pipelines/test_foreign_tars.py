@@ -158,7 +158,7 @@ def test_a_name_in_a_tar_leads_nowhere(tmp_path, media):
 
 
 def test_names_that_are_not_utf_8_are_packed(tmp_path, media):
-    write_tar(tmp_path / "in/train.tar", {"\udcff.mp4": media["film"], "\udcff.cls": b"a"})
+    write_tar(tmp_path / "in/000.tar", {"\udcff.mp4": media["film"], "\udcff.cls": b"a"})
     coverage, _ = pack(tmp_path / "in", tmp_path / "out")
     assert coverage["clips"]["used_whole"] == 1
 
