@@ -65,7 +65,7 @@ class Prepare:
 
     task: Task
     source: Path
-    """Folder of a public data set or of class folders, a CSV, or a list of paths or ids."""
+    """Public data set, class folders, CSV, list of paths or ids, or shards of another library."""
     out: Path
     """Folder for the shards."""
     sample_rate_hz: int = 16_000

@@ -13,6 +13,7 @@ import tensorflow as tf
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.clip_labels import check_labels
 from zorro_keras.applications.pipelines.faults import ConfigError, ShardError, SourceError
+from zorro_keras.applications.pipelines.foreign_source import find_foreign_shards
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.media_examples import MediaReading, media_examples
 from zorro_keras.applications.pipelines.shard_examples import shard_examples
@@ -115,6 +116,14 @@ def open_clip_data(
         _check_names(origin, path, label_names)
         clips = {split: tuple(origin.split(split)) for split in SPLITS}
         faults = FaultSlot(partial(open_shards, path))
+    elif find_foreign_shards(path):
+        raise SourceError(
+            "These are shards of another library, which are packed before they are trained on.",
+            path=path,
+            stage="open",
+            reason="bad_schema",
+            advice="Give them to `zorro-keras prepare` as --source.",
+        )
     else:
         origin = read_source(path, label_names=label_names, test_fold=test_fold)
         clips = {split: origin.split(split).entries for split in SPLITS}

@@ -26,13 +26,14 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
 
     Returns:
         dict, ready for JSON: `layout` of the source and `official`, by list how many of its ids were `found`
-        and how many are `listed`; `clips` (how many became what), `reasons` (how often each), `streams`,
-        `seconds`, `splits` and `classes` (clips used in each), `ignored_files` and `faults` (every clip that
-        was not used whole).
+        and how many are `listed`; `clips` (how many became what), `reasons` and `remarks` (how often each),
+        `streams`, `seconds`, `splits` and `classes` (clips used in each), `ignored_files` and `faults` (every
+        clip that was not used whole).
     """
     rows = [(note.shard.split, record) for note in notes for record in note.records]
     classes = Counter(label for _, record in rows for label in record["label_indices"])
     splits = Counter(split for split, _ in rows)
+    remarks = Counter(row["remark"] for note in notes for row in note.remarks)
     return {
         "layout": source.layout,
         "official": {
@@ -47,6 +48,7 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
             "shortened": sum(len(note.shortened) for note in notes),
         },
         "reasons": summary["reasons"],
+        "remarks": dict(sorted(remarks.items())),
         "streams": {
             "audio": sum(record["has_audio"] for _, record in rows),
             "video": sum(record["has_video"] for _, record in rows),
@@ -62,10 +64,10 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
 
 def coverage_view(coverage: dict[str, Any]) -> Group:
     """The report as something `rich` can print: counts, then the first faults."""
-    table = Table("clips", "", title="Coverage", title_justify="left")
+    table = Table("clips", coverage["layout"], title="Coverage", title_justify="left")
     for line in _official_lines(coverage):
         table.add_row("official ids", line)
-    for section in ("clips", "reasons", "streams", "splits", "classes"):
+    for section in ("clips", "reasons", "remarks", "streams", "splits", "classes"):
         for name, count in coverage[section].items():
             table.add_row(f"{section}: {name.replace('_', ' ')}", str(count))
     table.add_row("hours", f"{coverage['seconds'] / 3600:.2f}")

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +56,24 @@ def index_tar(path: str) -> list[TarMember]:
     return members
 
 
-def _scan(path: str) -> list[TarMember]:
-    members = []
+def walk_tar(path: str) -> Iterator[TarMember]:
+    """The regular files of a tar, in the order in which they stand. Nothing is written beside it.
+
+    Raises:
+        SourceError: as `index_tar`, if need be after the last file that can be found.
+    """
     with open(path, "rb") as file:
         if file.read(2) == b"\x1f\x8b":
             raise _fault(
                 path, "A compressed tar cannot be read by offset.", "refused_format", "Unpack the gzip."
             )
-        for member in _members_of(file, path, 0, os.path.getsize(path)):
+        yield from _members_of(file, path, 0, os.path.getsize(path))
+
+
+def _scan(path: str) -> list[TarMember]:
+    members = []
+    with open(path, "rb") as file:
+        for member in list(walk_tar(path)):  # all of it first: a cut tar is refused for being cut
             if not member.name.endswith(".tar"):
                 members.append(member)
                 continue
@@ -73,15 +84,15 @@ def _scan(path: str) -> list[TarMember]:
     return members
 
 
-def _members_of(file: io.BufferedReader, place: str, start: int, num_bytes: int) -> list[TarMember]:
+def _members_of(file: io.BufferedReader, place: str, start: int, num_bytes: int) -> Iterator[TarMember]:
     """The regular files of one tar that lies at `[start, start + num_bytes)` of `file`."""
-    part, found, end = _Part(file, start, num_bytes), [], 0
+    part, end = _Part(file, start, num_bytes), 0
     try:
         with tarfile.open(fileobj=part, mode="r:") as tar:
             for member in tar:
                 end = member.offset_data + (-(-member.size // _BLOCK) * _BLOCK if member.isreg() else 0)
                 if member.isreg():
-                    found.append(TarMember(member.name, start + member.offset_data, member.size))
+                    yield TarMember(member.name, start + member.offset_data, member.size)
     except tarfile.ReadError as error:
         cut = "unexpected end" in str(error)
         message = "The tar ends within a file." if cut else f"This is not a tar: {error}."
@@ -90,7 +101,6 @@ def _members_of(file: io.BufferedReader, place: str, start: int, num_bytes: int)
     part.seek(end)
     if part.read(_BLOCK) != bytes(_BLOCK):
         raise _fault(place, "The tar lacks the empty block that ends it: it was cut.", "truncated")
-    return found
 
 
 class _Part(io.RawIOBase):

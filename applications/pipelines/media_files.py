@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zorro_keras.applications.pipelines.faults import MediaError
+from zorro_keras.applications.pipelines.media_bytes import MediaBytes
 
 # A pipe nobody writes to must not block `open`, and a link swapped in after the check must not be followed.
 _FLAGS = (
@@ -15,11 +16,13 @@ _FLAGS = (
 )
 
 
-def open_local_file(path: str | Path, *, root: str | Path | None = None, max_bytes: int) -> BinaryIO:
+def open_local_file(
+    path: str | Path | MediaBytes, *, root: str | Path | None = None, max_bytes: int
+) -> BinaryIO:
     """Opens a regular, non-empty local file for reading.
 
     Args:
-        path: str or Path. A file; links are followed first and must then lie inside `root`.
+        path: str or Path. A file; links are followed first and must then lie inside `root`. Or `MediaBytes`.
         root: optional folder that the real file must lie in.
         max_bytes: int. Larger files are refused.
 
@@ -30,6 +33,9 @@ def open_local_file(path: str | Path, *, root: str | Path | None = None, max_byt
         MediaError: `missing_file`, `not_a_file`, `no_permission`, `outside_root`, `zero_length`, `too_large`,
             or `refused_format` for an address.
     """
+    if isinstance(path, MediaBytes):
+        _check_size(path, len(path.data), max_bytes)
+        return path.open()
     if "://" in str(path):
         raise _fault(path, "Only local files are read, never an address.", "refused_format")
     try:
@@ -57,10 +63,14 @@ def _check_inside(path: str | Path, real_path: str, root: str | Path | None) -> 
 def _check_status(path: str | Path, status: os.stat_result, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _fault(path, "This is not a regular file.", "not_a_file")
-    if status.st_size == 0:
+    _check_size(path, status.st_size, max_bytes)
+
+
+def _check_size(path: str | Path | MediaBytes, num_bytes: int, max_bytes: int) -> None:
+    if num_bytes == 0:
         raise _fault(path, "The file is empty.", "zero_length")
-    if status.st_size > max_bytes:
-        message = f"The file has {status.st_size} bytes, more than the {max_bytes} allowed."
+    if num_bytes > max_bytes:
+        message = f"The file has {num_bytes} bytes, more than the {max_bytes} allowed."
         raise _fault(path, message, "too_large")
 
 
@@ -73,5 +83,5 @@ def _explain(error: OSError | ValueError) -> tuple[str, str]:
     return f"The file cannot be opened: {error}", "missing_file"
 
 
-def _fault(path: str | Path, message: str, reason: str) -> MediaError:
+def _fault(path: str | Path | MediaBytes, message: str, reason: str) -> MediaError:
     return MediaError(message, path=path, stage="open", reason=reason)

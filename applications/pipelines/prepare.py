@@ -22,7 +22,9 @@ from zorro_keras.applications.pipelines.atomic_files import (
 )
 from zorro_keras.applications.pipelines.coverage import coverage_of, coverage_text
 from zorro_keras.applications.pipelines.faults import Ledger, OnError, ShardError
+from zorro_keras.applications.pipelines.foreign_source import ForeignSource, read_foreign_source
 from zorro_keras.applications.pipelines.pack_clip import PackSettings, PackTask, pack_clip
+from zorro_keras.applications.pipelines.pack_foreign import pack_foreign_clip
 from zorro_keras.applications.pipelines.shard_writer import (
     PlannedShard,
     ShardNote,
@@ -75,7 +77,7 @@ def prepare(
     bytes are those of a run that was never interrupted. A finished folder is checked and left alone.
 
     Args:
-        source: path, as for `read_source`, or a `Source` already read.
+        source: path of shards of another library, or as for `read_source`, or a `Source` already read.
         out: str or path. A folder that is new, empty, or of an earlier call with the same arguments.
         sample_rate_hz: int. Rate the sound is resampled to.
         frame_rate_hz: float. Rate the picture is sampled at.
@@ -101,7 +103,7 @@ def prepare(
         MediaError: With `on_error="raise"`, what is wrong with the first damaged clip.
     """
     settings = PackSettings(sample_rate_hz, frame_rate_hz, shorter_side_px, max_seconds, clips_per_shard)
-    source = source if isinstance(source, Source) else read_source(source, test_fold=test_fold)
+    source = source if isinstance(source, Source) else _read(source, test_fold)
     out = os.path.realpath(out)
     job = {"format": FORMAT, "source": source.fingerprint, "on_error": on_error, "settings": asdict(settings)}
     with one_writer(out):
@@ -118,6 +120,12 @@ def prepare(
         coverage = coverage_of(source, notes, ledger.summary())
         _finish(out, job, source, notes, coverage)
     return coverage
+
+
+def _read(path: str | os.PathLike, test_fold: int | None) -> Source:
+    """The clips of a path. Shards of other libraries know no folds."""
+    foreign = read_foreign_source(path) if test_fold is None else None
+    return foreign or read_source(path, test_fold=test_fold)
 
 
 def plan_shards(source: Source, clips_per_shard: int) -> list[PlannedShard]:
@@ -157,7 +165,8 @@ def _write_missing(
         if plan.name not in found
         for entry in plan.entries
     )
-    results = pool.map_ordered(pack_clip, tasks)
+    pack = pack_foreign_clip if isinstance(source, ForeignSource) else pack_clip
+    results = pool.map_ordered(pack, tasks)
     ready, total = 0, sum(len(plan.entries) for plan in plans)
     with contextlib.closing(results):
         for plan in plans:

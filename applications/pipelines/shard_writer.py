@@ -33,12 +33,14 @@ class ShardNote:
         records: list of dicts, one for each record, as in the list of records.
         faults: list of dicts with `id`, `stream` (`None` where the clip was skipped) and `error`.
         shortened: list of ids whose clips were longer than what was packed.
+        remarks: list of dicts with `id` and `remark`: what is uncommon about clips that were used.
     """
 
     shard: Shard
     records: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
     shortened: list[str] = field(default_factory=list)
+    remarks: list[dict[str, str]] = field(default_factory=list)
 
 
 def write_shard(
@@ -61,7 +63,7 @@ def write_shard(
     Raises:
         ShardError: If the disk is full or the folder not writable. Shards finished before stay.
     """
-    records, faults, shortened = [], [], []
+    records, faults, shortened, remarks = [], [], [], []
     with atomic_file(os.path.join(out, plan.name)) as file:
         for task, result in results:
             fault = _settle(ledger, task.entry.id, result)
@@ -71,10 +73,11 @@ def write_shard(
                 continue
             if result.is_shortened:
                 shortened.append(task.entry.id)
+            remarks.extend({"id": task.entry.id, "remark": remark} for remark in result.remarks)
             records.append(_record_row(task.entry, result, file.num_bytes))
             file.write(result.record)
     shard = Shard(plan.name, plan.split, len(records), file.num_bytes, file.sha256)
-    note = ShardNote(shard, records, faults, shortened)
+    note = ShardNote(shard, records, faults, shortened, remarks)
     with atomic_file(_note_path(out, plan)) as file:
         file.write(json.dumps(asdict(note)).encode())
     return note

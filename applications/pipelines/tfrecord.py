@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,6 +26,24 @@ def unframe_record(record: bytes) -> bytes | None:
     payload = record[12:-4]
     intact = len(record) >= FRAME_BYTES and record == frame_record(payload)
     return payload if intact else None
+
+
+def record_places(path: str, max_record_bytes: int = 1 << 30) -> Iterator[tuple[int, int]]:
+    """Where the records of a file lie, as (offset, number of bytes) with their frames.
+
+    Where the file is cut or a length is damaged, no later record can be found: what is left comes as the last
+    place, which `unframe_record` will not take.
+    """
+    size, offset = os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while offset < size:
+            file.seek(offset)
+            head = file.read(12)
+            num_bytes = FRAME_BYTES + struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
+            intact = num_bytes <= max_record_bytes and head[8:] == _checksum(head[:8])
+            num_bytes = min(num_bytes, size - offset) if intact else size - offset
+            yield offset, num_bytes
+            offset += num_bytes
 
 
 def _checksum(data: bytes) -> bytes:

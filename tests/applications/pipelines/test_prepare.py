@@ -11,11 +11,12 @@ import time
 import pytest
 
 from tests import clip_maker as made
+from tests.inline_pool import InlinePool
 from zorro_keras.applications.pipelines import atomic_files
 from zorro_keras.applications.pipelines import prepare as prepare_module
 from zorro_keras.applications.pipelines.atomic_files import one_writer
 from zorro_keras.applications.pipelines.coverage import coverage_text
-from zorro_keras.applications.pipelines.faults import MediaError, ShardError, SourceError, ZorroError
+from zorro_keras.applications.pipelines.faults import MediaError, ShardError, SourceError
 from zorro_keras.applications.pipelines.generated_clips import generate_clips
 from zorro_keras.applications.pipelines.prepare import prepare
 from zorro_keras.applications.pipelines.shards import open_shards
@@ -26,27 +27,6 @@ PREPARE = (
     "import sys; from zorro_keras.applications.pipelines.prepare import prepare\n"
     f"prepare(sys.argv[1], sys.argv[2], num_workers=1, **{SETTINGS})"
 )
-
-
-class InlinePool:
-    """Stands in for the pool of processes where a test is about files alone."""
-
-    def __init__(self, num_workers, *, deadline_seconds, max_worker_bytes):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def map_ordered(self, function, tasks):
-        for task in tasks:
-            try:
-                result = function(task)
-            except ZorroError as error:
-                result = error
-            yield task, result
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""Packs one clip from a shard of another library, in a worker process. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from zorro_keras.applications.pipelines.faults import MediaError
+from zorro_keras.applications.pipelines.foreign_entry import EmbeddedClip
+from zorro_keras.applications.pipelines.media_bytes import MediaBytes
+from zorro_keras.applications.pipelines.media_request import STREAMS
+from zorro_keras.applications.pipelines.pack_clip import PackedRecord, PackTask, decode_to_pack, packed
+
+
+def pack_foreign_clip(task: PackTask) -> PackedRecord:
+    """Packs one clip whose entry is a `ForeignEntry`.
+
+    Raises:
+        MediaError: if the clip is damaged, or has no label where others have, and `on_error` does not let it
+            lose the damaged stream, or it loses them all.
+    """
+    entry = task.entry
+    clip = entry.load(task.root)
+    if task.label_names and not entry.label_indices:
+        raise entry.fault("The clip has no label that can be read, while others have.", "bad_label")
+    tracks, lost = [], []
+    files = _files(clip)
+    for file, streams in files:
+        try:
+            tracks.append(decode_to_pack(task, file, *clip.window, streams=streams))
+        except MediaError as error:
+            if len(files) == 1 or task.on_error != "drop_modality":
+                raise
+            lost.append((streams[0], error))
+    if not tracks:
+        raise lost[0][1]
+    return packed(
+        task,
+        tracks,
+        start_seconds=clip.start_seconds,
+        data_path=clip.media_name or entry.id,
+        lost=tuple(lost),
+        remarks=clip.remarks,
+    )
+
+
+def _files(clip: EmbeddedClip) -> list[tuple[MediaBytes, tuple[str, ...]]]:
+    """The files of a clip, and what is read from each."""
+    if clip.video is clip.audio:
+        return [(clip.video, STREAMS)]
+    pairs = ((clip.video, ("video",)), (clip.audio, ("audio",)))
+    return [(file, streams) for file, streams in pairs if file is not None]
