@@ -35,6 +35,9 @@ class TrainingConfig:
             shares must leave some.
         weight_decay: float >= 0. Decoupled from the gradient's moments; AdamW's on kernels, LAMB's on all
             but biases and norms.
+        layer_decay: float in (0, 1]. What the learning rate of each block is multiplied by, beside that of
+            the block after it: 0.75 keeps a pretrained model's first layers nearly as they are. 1 is the same
+            for all.
         clip_norm: optional float > 0. Largest global gradient norm.
         ema_momentum: optional float in (0, 1). Keeps averaged weights; they are validated and saved.
         label_smoothing: float in [0, 1).
@@ -57,6 +60,7 @@ class TrainingConfig:
     warmup_steps: int | None = None
     flat_fraction: float = 0.0
     weight_decay: float = 0.05
+    layer_decay: float = 1.0
     clip_norm: float | None = 1.0
     ema_momentum: float | None = None
     label_smoothing: float = 0.0
@@ -79,6 +83,7 @@ class TrainingConfig:
                 "within [0, 1 - warmup_fraction)",
             ),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
+            ("layer_decay", 0 < self.layer_decay <= 1, "within (0, 1]"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive or None"),
             ("ema_momentum", self.ema_momentum is None or 0 < self.ema_momentum < 1, "within (0, 1)"),
             ("seed", 0 <= self.seed < 2**31, "within [0, 2**31)"),

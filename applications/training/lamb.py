@@ -38,7 +38,8 @@ class GuardedLamb(GuardedAdamW):
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Takes one step for one array."""
         step = ops.cast(self.iterations + 1, "float32")
-        rate, gradient = ops.cast(learning_rate, "float32"), ops.cast(gradient, "float32")
+        rate = ops.cast(self.rate_of(variable, learning_rate), "float32")
+        gradient = ops.cast(gradient, "float32")
         index = self._get_variable_index(variable)
         first, second = self._momentums[index], self._velocities[index]
         mean = self._moved(first, gradient, self.beta_1)

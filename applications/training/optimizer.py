@@ -10,6 +10,7 @@ from keras import ops
 
 from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.flat_cosine import FlatCosine
+from zorro_keras.applications.training.layer_decay import learning_rate_scales
 
 
 @keras.saving.register_keras_serializable(package="zorro_keras")
@@ -28,11 +29,36 @@ class GuardedAdamW(keras.optimizers.AdamW):
     Args:
         clip_norm: optional float > 0. Largest norm of all gradients together; longer ones are scaled down.
         **kwargs: the arguments of `keras.optimizers.AdamW`, without `gradient_accumulation_steps`.
+
+    Attributes:
+        rate_scales: list of float, what the learning rate of each trainable variable is multiplied by, and
+            with it the decay; `None` for one rate for all. It is no part of the config.
     """
 
     def __init__(self, *args: Any, clip_norm: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.clip_norm = clip_norm
+        self.rate_scales: list[float] | None = None
+
+    def rate_of(self, variable: keras.Variable, learning_rate: Any) -> Any:
+        """Returns the learning rate of a variable: scaled by its entry of `rate_scales`, if there are any."""
+        if self.rate_scales is None:
+            return learning_rate
+        return learning_rate * self.rate_scales[self._get_variable_index(variable)]
+
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
+        """Takes one step for one array."""
+        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
+
+    def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
+        """Decays each variable at its own rate, where they have their own."""
+        if self.rate_scales is None:
+            super()._apply_weight_decay(variables)
+            return
+        for variable in variables:
+            if self.weight_decay and self._use_weight_decay(variable):
+                rate = ops.cast(self.rate_of(variable, self.learning_rate), variable.dtype)
+                variable.assign(variable - variable * ops.cast(self.weight_decay, variable.dtype) * rate)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
@@ -133,6 +159,8 @@ def build_optimizer(model: keras.Model, config: TrainingConfig, total_steps: int
     undecayed = [variable for variable in model.trainable_variables if not decays(variable)]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
     optimizer.build(model.trainable_variables)
+    if config.layer_decay != 1.0:
+        optimizer.rate_scales = learning_rate_scales(model, config.layer_decay)
     return optimizer
 
 

@@ -11,7 +11,7 @@ from zorro_keras import models, streams
 from zorro_keras.applications.audio_visual_classification import AudioVisualClassifier, build_model
 from zorro_keras.applications.audio_visual_classification.config import CONFIGS
 from zorro_keras.applications.audio_visual_classification.model import start_weights
-from zorro_keras.applications.pipelines.faults import CheckpointError
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.endpoints import endpoints_of
 from zorro_keras.applications.training.open_model import open_model
@@ -166,6 +166,27 @@ def test_a_run_starts_from_an_earlier_one_but_for_the_heads(preset):
     assert sum(report.copied.values()) == earlier.count_params()
     for mine, theirs in zip(model.backbone.weights, earlier.weights, strict=True):
         np.testing.assert_array_equal(array(mine), array(theirs))
+
+
+def test_a_linear_probe_trains_the_heads_and_leaves_the_backbone_as_it_is(preset):
+    model, _ = started(preset, "model.freeze_backbone=true", "model.stochastic_depth_rate=0.5")
+    model.compile(keras.optimizers.SGD(0.1))
+    x = {name: array(values) for name, values in model.preprocessor(clips()).items()}
+    before = [array(weight).copy() for weight in model.backbone.weights]
+    losses = [
+        # Without chance: the second of two equal steps begins where the first ended.
+        float(keras.Model.train_on_batch(model, x, np.array([0, 1, 0]), return_dict=True)["loss"])
+        for _ in range(2)
+    ]
+    assert losses[1] < losses[0]
+    assert len(model.trainable_variables) == 2 * len(HEADS)
+    for weight, old in zip(model.backbone.weights, before, strict=True):
+        np.testing.assert_array_equal(array(weight), old)
+
+
+def test_a_backbone_that_was_never_trained_is_not_frozen():
+    with pytest.raises(ConfigError, match="`freeze_backbone` must be false unless `pretrained` is given"):
+        apply_overrides(config("zorro_vit"), ["model.freeze_backbone=true"])
 
 
 def test_longer_clips_of_fewer_streams_take_what_they_share(preset):
