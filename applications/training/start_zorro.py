@@ -12,14 +12,16 @@ import keras
 from zorro_keras import weights
 from zorro_keras.applications.pipelines.faults import CheckpointError
 from zorro_keras.applications.training.start_weights import StartReport, check_preprocessing, refused
-from zorro_keras.applications.training.zorro_parts import (
-    KINDS,
-    Backbone,
+from zorro_keras.models import (
+    ZorroHiPBackbone,
+    ZorroSwinBackbone,
+    ZorroViTBackbone,
+    copy_part,
     parts_of,
     settings_of,
 )
-from zorro_keras.layers import LearnedArray, LearnedPositions
-from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
+
+Backbone = ZorroViTBackbone | ZorroSwinBackbone | ZorroHiPBackbone
 
 _READABLE = {
     ZorroViTBackbone: "Zorro-ViT, or a vision transformer",
@@ -39,8 +41,8 @@ def start_zorro(
     """Puts pretrained weights into a new backbone.
 
     The layers must be those of the pretrained model. From a Zorro of the same kind, what belongs to the
-    streams that both have is copied, positions interpolated to the new grid, and what reads streams or
-    answers for them, such as the read-out, where they are the same. A Zorro-ViT may also start from a vision
+    streams that both have is copied, positions interpolated to the new grid, and of what reads streams or
+    answers for them, such as the read-out, what is of those. A Zorro-ViT may also start from a vision
     transformer, and the trunks of a Zorro-Swin from a Swin: see `load_vit` and `load_swin` of
     `zorro_keras.weights`.
 
@@ -73,8 +75,8 @@ def start_zorro(
     check_preprocessing(source, preprocessing or {}, keys)
     _check_settings(source, pretrained, backbone, keys)
     theirs, ours = parts_of(pretrained), parts_of(backbone)
-    shared = [part for part in ours if part in theirs]
-    return _report(source, ours, {part for part in shared if _copy(part, pretrained, backbone)})
+    copied = {part: copy_part(part, pretrained, backbone) for part in ours if part in theirs}
+    return _report(source, ours, copied)
 
 
 def _kind_of(path: Path) -> str | None:
@@ -83,43 +85,29 @@ def _kind_of(path: Path) -> str | None:
         return None
     about = json.loads((path / "config.json").read_text(encoding="utf-8"))
     kind = about.get("class_name") if isinstance(about, dict) else None
-    return kind if kind in KINDS else None
+    return kind if kind in {known.__name__ for known in _READABLE} else None
 
 
 def _start_from_published(backbone: Backbone, source: str) -> StartReport:
     report = _PUBLISHED[type(backbone)](backbone, source)
     used, parts = {use.weight for use in report.used}, parts_of(backbone)
-    copied = {part for part, layers in parts.items() if used >= {w.path for x in layers for w in x.weights}}
+    copied = {
+        part: sum(layer.count_params() for layer in layers)
+        for part, layers in parts.items()
+        if used >= {weight.path for layer in layers for weight in layer.weights}
+    }
     return _report(source, parts, copied, " ".join(report.summary().split("\n")))
 
 
-def _copy(part: str, theirs: Backbone, ours: Backbone) -> bool:
-    """Copies a part that both have and returns True, or leaves one that answers for others as it is."""
-    pairs = list(zip(parts_of(ours)[part], parts_of(theirs)[part], strict=True))
-    for attribute in ("outputs", "mlp_dim", "sources"):
-        if any(getattr(new, attribute, None) != getattr(old, attribute, None) for new, old in pairs):
-            return False
-    if part.startswith("latents") and any(new.length != old.length for new, old in pairs):
-        return False
-    for new, old in pairs:
-        if isinstance(new, LearnedPositions):
-            new.assign_resized(old)
-        elif part.startswith("tokenizer") and isinstance(new, LearnedArray):
-            name = part.split()[1]
-            new.assign_resized(old, theirs.streams[name].grid, ours.streams[name].grid)
-        else:
-            new.set_weights(old.get_weights())
-    return True
-
-
 def _report(
-    source: str, parts: Mapping[str, list[keras.layers.Layer]], copied: set[str], note: str = ""
+    source: str, parts: Mapping[str, list[keras.layers.Layer]], copied: Mapping[str, int], note: str = ""
 ) -> StartReport:
     counts = {part: sum(layer.count_params() for layer in layers) for part, layers in parts.items()}
+    fresh = {part: count - copied.get(part, 0) for part, count in counts.items()}
     return StartReport(
         source,
-        {part: count for part, count in counts.items() if part in copied},
-        {part: count for part, count in counts.items() if part not in copied},
+        {part: copied[part] for part in counts if copied.get(part)},
+        {part: count for part, count in fresh.items() if count},
         note,
     )
 

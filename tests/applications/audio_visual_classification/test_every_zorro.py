@@ -191,14 +191,14 @@ def test_a_backbone_that_was_never_trained_is_not_frozen():
 
 def test_longer_clips_of_fewer_streams_take_what_they_share(preset):
     model, report = started(preset, "data.geometry.num_frames=8", "data.streams=video")
-    assert "read-out" in report.fresh and any("video" in part for part in report.copied)
+    assert "read-out" in report.copied and any("video" in part for part in report.copied)
     assert not any("audio" in part for part in {**report.copied, **report.fresh})
     earlier = {weight.path: array(weight) for weight in task(preset[0]).backbone.weights}
     equal = [
         w.path for w in model.backbone.weights
         if w.path.endswith("kernel") and (array(w) == earlier[w.path]).all()
     ]  # fmt: skip
-    assert any("video" in path for path in equal) and not any("readout" in path for path in equal)
+    assert any("video" in path for path in equal) and any("readout" in path for path in equal)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_run_starts_from_an_earlier_zorro_but_for_the_heads(preset):
 def test_other_clips_and_fewer_streams_take_what_they_share(preset):
     longer = changed(f"model.pretrained={preset}", "data.geometry.num_frames=8", "data.streams=video")
     report = start_weights(model := build_model(longer, NAMES), longer)
-    assert list(report.fresh) == ["read-out"] and "tokenizer video" in report.copied
+    assert not report.fresh and {"tokenizer video", "read-out"} <= {*report.copied}
     ours, theirs = (m.backbone.transformer for m in (model, earlier()))
     assert same(ours.blocks[0], theirs.blocks[0])
     assert same(ours.tokenizers["video"].embedding, theirs.tokenizers["video"].embedding)
