@@ -19,12 +19,9 @@ optimizer.build(backbone.trainable_variables)
 
 
 def loss_of(outputs):
-    """Returns the symmetric noise-contrastive loss: which sound belongs to which picture?"""
-    audio, video = (ops.normalize(outputs[name], axis=-1) for name in ("audio", "video"))
-    similarity = ops.matmul(audio, ops.transpose(video)) / 0.5  # (B, B), the pairs on the diagonal
-    pairs = ops.arange(ops.shape(similarity)[0])
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return cross_entropy(pairs, similarity) + cross_entropy(pairs, ops.transpose(similarity))
+    """Returns the mean noise-contrastive loss: which sound belongs to which picture?"""
+    losses = zk.losses.noise_contrastive_losses(outputs["audio"], outputs["video"], temperature=0.5)
+    return ops.mean(losses)
 
 
 if keras.config.backend() == "tensorflow":

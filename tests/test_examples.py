@@ -14,11 +14,12 @@ EXPECTED = {
     "answer_with_a_modality_missing": r"second clip, video output: 0\.0\n",
     "choose_a_backbone": r"(?m)(^ +\w+: .*moves fusion, global, video\n){3}",
     "classify_a_folder_of_images": r"\n\w+-\d+\.(jpg|png): \w+ \(\d+%\)\n",  # a few steps: it runs
-    "custom_training_loop": r"step 9: loss [0-2]\.",  # by chance 2 log(8), 4.2
+    "custom_training_loop": r"step 9: loss [01]\.",  # by chance log(8), 2.1
     "draw_a_routing": r"`audio` depends on: \['audio', 'fusion', 'video'\]",
     "export_and_serve": r"served from the picture alone: \w+\nwith this library loaded: False",
     "perceiver_of_your_own": r"answers right on held-out pictures: ([89]\d|100)% ",
     "fill_in_masked_text": r"Friday comes\[MASK\*7\] Saturday\.\n +[5-9]\d\.\d% ' before'",
+    "search_clips_by_words": r"[4-8] of 8 words found their sound",  # by chance one
     "train_on_your_own_folder": r"Epoch 2/2\n(.|\n)*val_global_accuracy: ",  # a few steps: it runs
     "zorro_in_twenty_lines": r"global: logits \(40, 5\)",
 }
