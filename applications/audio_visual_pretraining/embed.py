@@ -86,7 +86,7 @@ def embed_source(
         task.save_to_preset(str(folder / PRESET))
         about = {
             "format": FORMAT,
-            "versions": {"zorro_keras": zorro_keras.__version__, "keras": keras.__version__},
+            "versions": {"zorro_keras": zorro_keras.__version__, "keras": keras.version()},
             "source": os.path.abspath(source),
             "geometry": embedder.geometry.get_config(),
             "heads": list(embedder.heads),
