@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from zorro_keras.applications import cli
+from zorro_keras.applications.audio_visual_pretraining import data as pair_data
 from zorro_keras.applications.image_classification import data as image_data
 from zorro_keras.applications.masked_autoencoding import data as hidden_data
 from zorro_keras.applications.optical_flow import data as flow_data
@@ -128,6 +129,7 @@ def test_the_commands_of_a_task_run_one_after_another(tmp_path: Path):
 _FEW_STEPS = ("training.epochs=1", "training.steps_per_epoch=2", "training.batch_size=8")
 _LITTLE_MODEL = ("model.num_layers=1", "model.num_latents=4", "model.latent_dim=16")
 LIGHTER_BY_TASK = {
+    "audio_visual_pretraining": (*_FEW_STEPS, "model.num_layers=1", "model.hidden_dim=16"),
     "image_classification": (*_FEW_STEPS, *_LITTLE_MODEL, "data.size_px=16", "model.num_repeats=1"),
     "masked_autoencoding": (*_FEW_STEPS, "model.num_layers=1,1,1", "model.hidden_dim=8,8,8"),
     "masked_language": (*_FEW_STEPS, *_LITTLE_MODEL),
@@ -149,7 +151,7 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     monkeypatch.chdir(tmp_path)
     few = functools.partial(generate_images, count=40, test_count=10)
     monkeypatch.setattr(image_data, "generate_images", few)
-    for data in (clip_data, hidden_data):
+    for data in (clip_data, hidden_data, pair_data):
         monkeypatch.setattr(data, "DEFAULT_COUNTS", {"count": 16, "test_count": 8})
     few = functools.partial(generate_flow, count=8, test_count=2, size_px=(16, 20))
     monkeypatch.setattr(flow_data, "generate_flow", few)

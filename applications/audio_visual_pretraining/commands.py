@@ -1,4 +1,4 @@
-"""`zorro-keras prepare`, `predict` and `evaluate` for audio-visual pre-training."""
+"""`zorro-keras prepare`, `predict`, `evaluate`, `embed` and `search` for audio-visual pre-training."""
 
 from __future__ import annotations
 
@@ -62,3 +62,32 @@ def evaluate(
     from zorro_keras.applications.audio_visual_pretraining.evaluation import evaluate_run
 
     return evaluate_run(run_dir, data_path, out=out)
+
+
+def embed(
+    source: str | os.PathLike[str],
+    index: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str],
+    **options: Any,
+) -> dict[str, Any]:
+    """Embeds every clip of a source into an index: see `embed.embed_source`, whose arguments these are."""
+    from zorro_keras.applications.audio_visual_pretraining.embed import embed_source
+
+    return embed_source(source, index, model=model, **options)
+
+
+def search(index: str | os.PathLike[str], **options: Any) -> int:
+    """Prints and writes the clips of an index that go with a sound or a picture.
+
+    Args:
+        index: folder that `embed` wrote.
+        **options: see `search.search_index`.
+
+    Returns:
+        0.
+    """
+    from zorro_keras.applications.audio_visual_pretraining.search import search_index
+
+    search_index(index, **options)
+    return 0

@@ -9,7 +9,11 @@ import numpy as np
 from zorro_keras.metrics import nearest_neighbour_accuracy, recall_at
 
 KS = (1, 5, 10)
-_MERGED = "{first}_finds_{second}_recall_at_{k}"
+
+
+def recall_name(first: str, second: str, k: int) -> str:
+    """Returns what `scores_of` calls how often one output finds another among the k nearest."""
+    return f"{first}_finds_{second}_recall_at_{k}"
 
 
 def scores_of(
@@ -34,19 +38,19 @@ def scores_of(
     found: dict[str, float] = {}
     for name, vectors in embeddings.items():
         this, other = name.split("_to_")
-        has = usable.astype(bool) & _has(this, presence) & _has(other, presence)
+        has = usable.astype(bool) & has_output(this, presence) & has_output(other, presence)
         partner = embeddings.get(f"{other}_to_{this}")
         if has.any() and partner is not None:
             for k, share in recall_at(vectors[has], partner[has], KS).items():
-                found[_MERGED.format(first=this, second=other, k=k)] = share
-        accuracy = _neighbour_accuracy(vectors, labels, usable.astype(bool) & _has(this, presence))
+                found[recall_name(this, other, k)] = share
+        accuracy = _neighbour_accuracy(vectors, labels, usable.astype(bool) & has_output(this, presence))
         if accuracy is not None:
             found[f"{name}_neighbours"] = accuracy
     return found
 
 
-def _has(output: str, presence: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Whether an output means something: a stream's where the clip has it, any other wherever it has one."""
+def has_output(output: str, presence: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Whether an output means something, bool `(N,)`: a stream's where it is there, others' where any is."""
     if output in presence:
         return np.asarray(presence[output], bool)
     return np.logical_or.reduce([np.asarray(flags, bool) for flags in presence.values()])
@@ -61,3 +65,35 @@ def _neighbour_accuracy(vectors: np.ndarray, labels: np.ndarray, has: np.ndarray
     halves = [(vectors[half::2], classes[half::2]) for half in (0, 1)]
     ways = [nearest_neighbour_accuracy(*halves[way], *halves[1 - way]) for way in (0, 1)]
     return float(np.average(ways, weights=[len(halves[1 - way][1]) for way in (0, 1)]))
+
+
+def class_likeness(
+    embeddings: Mapping[str, np.ndarray],
+    presence: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    usable: np.ndarray,
+) -> list[list[float | None]] | None:
+    """Returns how alike the sounds of each class are to the pictures of each class.
+
+    Args:
+        embeddings, presence, labels, usable: as for `scores_of`.
+
+    Returns:
+        K rows, by class of the sound, of K mean cosines, by class of the picture, of all pairs of two clips
+        that are not the same; None where there is no such pair. None instead of all rows without labels, or
+        where the model does not compare sound and picture.
+    """
+    if not {"audio_to_video", "video_to_audio"} <= set(embeddings) or labels.shape[1] < 2:
+        return None
+    labels = labels * usable[:, None]
+    heard, seen = (labels * np.asarray(presence[name])[:, None] for name in ("audio", "video"))
+    sounds, pictures = embeddings["audio_to_video"], embeddings["video_to_audio"]
+    # The mean over pairs of clips is the product of the sums, less what clips have in common with themselves.
+    own = np.einsum("ne,ne->n", sounds, pictures)
+    sums = (heard.T @ sounds) @ (seen.T @ pictures).T - heard.T @ (own[:, None] * seen)
+    counts = np.outer(heard.sum(axis=0), seen.sum(axis=0)) - heard.T @ seen
+    means = [
+        [float(total / count) if count else None for total, count in zip(*row, strict=True)]
+        for row in zip(sums, counts, strict=True)
+    ]
+    return means if counts.any() else None

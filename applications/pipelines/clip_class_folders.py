@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, walk_files
 from zorro_keras.applications.pipelines.faults import SourceError
@@ -14,6 +15,8 @@ SPLIT_FOLDERS = {name: split for split in SPLITS for name in (split, f"videos_{s
 
 def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
     """`dog/1.mp4`, `cat/2.wav`, or `train/dog/1.mp4`, `test/cat/2.wav`; any folder is one.
+
+    Where not one file lies in a folder of a class, as in a plain folder of files, clips have no labels.
 
     Raises:
         SourceError: if folders of classes stand beside folders of splits.
@@ -41,6 +44,9 @@ def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
                     rows.append(SourceRow(place, place, labels, split=split))
                 else:
                     ignored.append(place)
+    if not any(row.labels for row in rows):
+        rows = [replace(row, labels=None) for row in rows]
+        return ClipListing("a folder of files", root, rows, ignored=ignored)
     return ClipListing("class folders", root, rows, ignored=ignored)
 
 

@@ -77,6 +77,34 @@ def class_plot(rows: Sequence[Mapping[str, object]], measure: str) -> str:
         return _svg(figure)
 
 
+def likeness_plot(matrix: Sequence[Sequence[float | None]], label_names: Sequence[str]) -> str:
+    """Returns an SVG of how alike the sounds of each class (rows) are to the pictures of each (columns).
+
+    Args:
+        matrix: `(K, K)` cosines; None where there is none.
+        label_names: K names.
+    """
+    with matplotlib.rc_context(_STYLE):
+        values = np.array(matrix, float)  # None becomes NaN, which is drawn as nothing
+        furthest = max(float(np.nanmax(np.abs(values))), 1e-6)
+        side = 2.0 + 0.4 * min(max(len(label_names), 6), _LARGEST_LABELLED // 2)
+        figure = Figure(figsize=(side + 1.0, side), layout="constrained")
+        panel = figure.subplots()
+        drawn = panel.imshow(values, cmap="RdBu_r", vmin=-furthest, vmax=furthest, interpolation="nearest")
+        panel.set_ylabel("sound")
+        panel.set_xlabel("picture")
+        _label_classes(panel, label_names)
+        if len(label_names) <= 16:
+            for (row, column), value in np.ndenumerate(values):
+                if np.isfinite(value):
+                    colour = "white" if abs(value) > 0.6 * furthest else _INK
+                    panel.text(
+                        column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour
+                    )
+        figure.colorbar(drawn, ax=panel, fraction=0.046, pad=0.03, label="mean cosine")
+        return _svg(figure)
+
+
 def timeline_plot(
     path: str | os.PathLike[str],
     probabilities: np.ndarray,

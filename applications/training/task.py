@@ -87,7 +87,8 @@ def commands_of(folder: str | os.PathLike[str]) -> ModuleType:
 
     It holds `predict(folder, source)`, `evaluate(run_dir, data_path, *, out)`, and where there is something
     to prepare `prepare(source, out, *, on_progress)`. Each may take options of its own: `top` answers are
-    shown by those that rank, a `second` source is read by those that compare two.
+    shown by those that rank, a `second` source is read by those that compare two. A task whose embeddings
+    find one another holds `embed(source, index, *, model)` and `search(index, *, audio, video)`.
 
     Args:
         folder: of a run, or of a preset.

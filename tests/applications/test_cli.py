@@ -236,6 +236,13 @@ def test_a_second_source_that_means_nothing_to_a_task_is_refused_in_a_sentence(t
     assert "A second source, `b.png`, means nothing to `image_classification`." in said
 
 
+def test_a_model_without_embeddings_makes_no_index(tmp_path, capsys):
+    folder = run_folder(tmp_path, "image_classification")
+    assert cli.main(["embed", "clips", str(tmp_path / "index"), "--model", folder]) == 2
+    said = capsys.readouterr().err
+    assert "`image_classification` makes no embeddings to search by." in said and "pretraining" in said
+
+
 def test_the_options_of_a_task_reach_it(tmp_path, monkeypatch):
     seen = []
     commands = task_module("audio_visual_classification", "commands")

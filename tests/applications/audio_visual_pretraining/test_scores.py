@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zorro_keras.applications.audio_visual_pretraining.scores import scores_of
+from zorro_keras.applications.audio_visual_pretraining.scores import class_likeness, scores_of
 
 LABELS = np.eye(2)[[0, 1, 0, 1]]
 EVERYONE = {"audio": np.ones(4, bool), "video": np.ones(4, bool)}
@@ -44,3 +44,26 @@ def test_fusion_is_scored_where_a_clip_has_anything():
     presence = {"audio": np.array([True, False, False, True]), "video": np.array([False, True, False, True])}
     scores = scores_of({"fusion_to_audio": vectors}, presence, LABELS, ALL)
     assert scores == {"fusion_to_audio_neighbours": pytest.approx(2 / 3)}
+
+
+def test_classes_are_alike_as_the_mean_over_pairs_of_two_clips():
+    random = np.random.default_rng(0)
+    sound, picture = random.normal(size=(2, 7, 3))
+    labels, usable = np.eye(3)[[0, 1, 2, 0, 1, 0, 2]], np.array([True] * 6 + [False])
+    presence = {"audio": np.array([True] * 5 + [False, True]), "video": np.ones(7, bool)}
+    expected = np.full((3, 3), np.nan)
+    for heard in range(3):
+        for seen in range(3):
+            pairs = [
+                sound[one] @ picture[two]
+                for one in np.flatnonzero(labels[:, heard] * usable * presence["audio"])
+                for two in np.flatnonzero(labels[:, seen] * usable)
+                if one != two
+            ]
+            expected[heard, seen] = np.mean(pairs) if pairs else np.nan
+    embeddings = {"audio_to_video": sound, "video_to_audio": picture}
+    found = class_likeness(embeddings, presence, labels, usable)
+    np.testing.assert_allclose(np.array(found, float), expected, atol=1e-12)
+    assert found[2][2] is None  # one clip alone
+    assert class_likeness(embeddings, presence, np.zeros((7, 0)), usable) is None
+    assert class_likeness({"audio_to_video": sound}, presence, labels, usable) is None

@@ -8,6 +8,7 @@ import pytest
 
 from tests import clip_maker as made
 from tests.clip_maker import CLASSES, HEADER, audioset, esc50, kinetics, write_list
+from zorro_keras.applications.pipelines.clip_data import open_clip_data
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.media import probe
 from zorro_keras.applications.pipelines.sources import read_source
@@ -372,3 +373,15 @@ def test_lists_of_ids_may_name_their_split(tmp_path, put):
         "-abcdefghij.mp4": ([], "train"),
         "0123_567_90.mp4": ([], "val"),
     }
+
+
+def test_a_plain_folder_of_files_has_no_labels_and_cannot_be_classified(tmp_path, put):
+    put("1.mp4", "2.wav", "3.mkv")
+    source = read_source(tmp_path, test_fraction=0.34)
+    assert (source.layout, source.label_names) == ("a folder of files", ())
+    assert sorted(split for _, split in found(source).values()) == ["test", "train", "train"]
+    with pytest.raises(SourceError, match="These clips have no labels"):
+        open_clip_data(tmp_path)
+    put("dog/4.mp4")  # now there are classes, and files of none
+    with pytest.raises(SourceError, match="does not lie directly in a class folder"):
+        read_source(tmp_path)
