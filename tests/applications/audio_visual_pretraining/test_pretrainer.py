@@ -131,6 +131,7 @@ def test_clips_that_lack_a_stream_leave_all_gradients_finite(kind):
     assert all(np.isfinite(array(weight)).all() for weight in model.weights)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")  # those of the other stream
 def test_clips_of_one_stream_alone_train_the_terms_that_it_has(kind):
     model = build_model(config(kind))
     x = preprocessed(model)
@@ -154,12 +155,12 @@ def test_training_brings_the_sound_and_picture_of_a_clip_together():
 
 def test_a_learned_temperature_is_trained_and_kept_in_bounds():
     model = build_model(config("zorro_vit", "model.learn_temperature=true", "model.temperature=0.5"))
-    assert float(model.heads.current_temperature()) == pytest.approx(0.5)
+    assert float(array(model.heads.current_temperature())) == pytest.approx(0.5)
     model.compile(keras.optimizers.SGD(0.5))
     keras.Model.train_on_batch(model, preprocessed(model))
-    assert float(model.heads.current_temperature()) != pytest.approx(0.5, abs=1e-4)
+    assert float(array(model.heads.current_temperature())) != pytest.approx(0.5, abs=1e-4)
     model.heads.log_scale.assign(20.0)
-    assert float(model.heads.current_temperature()) == pytest.approx(0.01)
+    assert float(array(model.heads.current_temperature())) == pytest.approx(0.01)
     assert build_model(config("zorro_vit")).heads.current_temperature() == 0.1
 
 
