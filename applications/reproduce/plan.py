@@ -42,7 +42,7 @@ class Plan:
 FULL = Plan()
 QUICK = replace(
     FULL,
-    count=96,
+    count=32,
     test_count=32,
     windows=1,
     label_share=0.25,
