@@ -48,9 +48,11 @@ MEASURES = {
 
 COLLAPSE = Claim(
     "Contrastive training of a vanilla model collapses; Zorro's does not",
-    "Without labels, sound has to find its picture. Where each reads the other, both can carry the same code for the "
-    "clip: every pair is found, and nothing about the clip is learned. Pairs: how often a held-out sound finds its own "
-    "picture first among all. Probes: a linear model on the frozen outputs. Untrained is the probe of random weights.",
+    "Without labels, sound has to find its picture. Where each reads the other, both can carry the same code "
+    "for the clip: every pair is found, and nothing is learned. Pairs: how often a held-out sound finds its "
+    "own picture first among all. Probes: a linear model on the frozen outputs, for which "
+    "the other stream is not given. Random weights already tell much of these simple clips, so what "
+    "pre-training adds is measured from an untrained Zorro, not from chance.",
     (
         Comparison(
             "The vanilla model solves the pairs it is trained on, Zorro does not get them for free",
@@ -88,8 +90,8 @@ COLLAPSE = Claim(
 
 MISSING = Claim(
     "One Zorro, a modality missing: better than the vanilla model, near a model of that modality",
-    "All are trained on all labels of both streams, or of the one they have, and none with a stream taken away. At test, "
-    "the missing stream is not given at all. Near means: at most five points below.",
+    "All are trained on all labels, from both streams or from the one they have, and none with a stream "
+    "taken away. At test, the missing stream is not given at all. Near means: at most five points below.",
     (
         Comparison("Zorro beside the vanilla model, sound", ("zorro", "audio"), ("early", "audio")),
         Comparison("Zorro beside the vanilla model, pictures", ("zorro", "video"), ("early", "video")),
@@ -100,30 +102,34 @@ MISSING = Claim(
 
 FEW_LABELS = Claim(
     "Pre-training, then a tenth of the labels, beats that tenth from scratch",
-    "Pre-trained on all clips without labels, then trained on the labels of a tenth of them, by the same recipe as from "
-    "scratch.",
+    "Pre-trained on all clips without labels, then trained on the labels of a tenth of them, by the same "
+    "recipe as from scratch.",
     (
         Comparison("Both", ("pairs_zorro", "both"), ("few_labels", "both")),
         Comparison("Sound", ("pairs_zorro", "audio"), ("few_labels", "audio")),
         Comparison("Pictures", ("pairs_zorro", "video"), ("few_labels", "video")),
         Comparison(
-            "Zorro's pre-training beside the vanilla model's", ("pairs_zorro", "both"), ("pairs_early", "both")
+            "Zorro's pre-training beside the vanilla model's",
+            ("pairs_zorro", "both"),
+            ("pairs_early", "both"),
         ),
     ),
 )
 
 FUSION = Claim(
     "Fusion beats the best single modality; and what it takes",
-    "The first rows are claims. The ablations change one thing each; of them the paper's numbers are not public, so "
-    "nothing is expected. A backbone cannot have a fusion stream of no tokens: none at all is late routing, where only the "
-    "global read-out sees both.",
+    "The first two rows are claims. The ablations change one thing each; the paper's numbers for them are "
+    "not known here, so nothing is expected. A backbone cannot have a fusion stream of no tokens: none is late "
+    "routing, where only the global read-out sees both.",
     (
         Comparison("Both beside a model of sound", ("zorro", "both"), ("audio", "audio")),
         Comparison("Both beside a model of pictures", ("zorro", "both"), ("video", "video")),
         Comparison("16 fusion tokens beside none", ("zorro", "both"), ("late", "both"), "either"),
         Comparison("16 fusion tokens beside 1", ("zorro", "both"), ("tokens_1", "both"), "either"),
         Comparison("16 fusion tokens beside 4", ("zorro", "both"), ("tokens_4", "both"), "either"),
-        Comparison("Fusion's read-out beside global's", ("zorro", "both"), ("zorro", "both_global"), "either"),
+        Comparison(
+            "Fusion's read-out beside global's", ("zorro", "both"), ("zorro", "both_global"), "either"
+        ),
         Comparison(
             "With fusion's contrastive terms beside without, then few labels",
             ("pairs_zorro", "both"),

@@ -1,4 +1,4 @@
-"""How much better one model is than another on the same clips, how sure that is, and what it says of a claim."""
+"""How much better one model is than another on the same clips, how surely, and what that says of a claim."""
 
 from __future__ import annotations
 

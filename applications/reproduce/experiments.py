@@ -119,7 +119,7 @@ def _answers(model: keras.Model, test: SmallClips) -> dict[str, np.ndarray]:
 
 
 def _probed(backbone: keras.Model, train: SmallClips, test: SmallClips) -> dict[str, np.ndarray]:
-    """Which clips a linear probe gets right: from each stream's output alone, and from both beside each other."""
+    """Which clips a linear probe gets right: from each stream's output alone, and from both together."""
     hits = {}
     for measure, streams in _subsets(backbone.streams).items():
         known, asked = (
@@ -131,7 +131,7 @@ def _probed(backbone: keras.Model, train: SmallClips, test: SmallClips) -> dict[
 
 
 def _found(model: keras.Model, test: SmallClips) -> dict[str, np.ndarray]:
-    """Which sounds find their own picture first among all, if the model hears and sees, or each side alone."""
+    """Which sounds find their own picture first among all, with both given, or each side alone."""
     has_both = np.logical_and(*test.presence.values())
     together = _predict(model, test, ("audio", "video"))
     apart = {**_predict(model, test, ("audio",)), **_predict(model, test, ("video",))}

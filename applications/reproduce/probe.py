@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def probe(known: np.ndarray, known_labels: np.ndarray, asked: np.ndarray, strength: float = 1.0) -> np.ndarray:
+def probe(
+    known: np.ndarray, known_labels: np.ndarray, asked: np.ndarray, strength: float = 1.0
+) -> np.ndarray:
     """Returns the classes that a linear model, fitted to the known features, gives to the asked ones.
 
     Ridge regression onto one column for each class: it has one solution, so nothing depends on a training.

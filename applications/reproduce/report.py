@@ -1,4 +1,4 @@
-"""From the results of all experiments to figures, effects and verdicts: what JSON keeps and the page shows."""
+"""From the results of all experiments to figures, effects and verdicts: what the report shows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def report_of(results: Results) -> dict[str, Any]:
         results: dict of experiment to its results, one for each seed, in one order of seeds.
 
     Returns:
-        Dict with `experiments`, by name its text, its routing, tokens and streams, seconds, and for each measure
-        `by_seed`, `mean`, `spread` over the seeds and `margin` of the 95 % interval over clips; and `claims`, by letter
-        the compared arms with `effect`, `verdict` and a `sentence`.
+        Dict with `experiments`, by name what was trained, how long, and for each measure `by_seed`, `mean`,
+        `spread` over the seeds and `margin` of the 95 % interval; and `claims`, by letter what is compared,
+        with `effect`, `verdict` and a `sentence`.
     """
     return {
         "experiments": {name: _experiment(name, rows) for name, rows in results.items()},
@@ -43,7 +43,7 @@ def arm_text(arm: Arm) -> str:
     """Returns what an arm is called, such as "Zorro, sound alone"."""
     experiment, measure = arm
     is_untrained = experiment == "few_labels" and measure.startswith("probe")
-    return f"{'untrained' if is_untrained else EXPERIMENTS[experiment].text}, {MEASURES[measure]}"
+    return f"{'untrained Zorro' if is_untrained else EXPERIMENTS[experiment].text}, {MEASURES[measure]}"
 
 
 def _experiment(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
