@@ -119,8 +119,8 @@ FEW_LABELS = Claim(
 FUSION = Claim(
     "Fusion beats the best single modality; and what it takes",
     "The first two rows are claims. The ablations change one thing each; the paper's numbers for them are "
-    "not known here, so nothing is expected. A backbone cannot have a fusion stream of no tokens: none is late "
-    "routing, where only the global read-out sees both.",
+    "not known here, so nothing is expected. A backbone cannot have a fusion stream of no tokens: none is "
+    "late routing, where only the global read-out sees both.",
     (
         Comparison("Both beside a model of sound", ("zorro", "both"), ("audio", "audio")),
         Comparison("Both beside a model of pictures", ("zorro", "both"), ("video", "video")),
