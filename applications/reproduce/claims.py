@@ -85,6 +85,12 @@ COLLAPSE = Claim(
             ("few_labels", "probe_video"),
             "either",
         ),
+        Comparison(
+            "Did the vanilla model? Both",
+            ("pairs_early", "probe_both"),
+            ("few_labels", "probe_both"),
+            "either",
+        ),
     ),
 )
 

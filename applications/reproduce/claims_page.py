@@ -61,13 +61,13 @@ def _sentence(row: Mapping[str, Any]) -> str:
 
 
 def _experiments(experiments: Mapping[str, Any]) -> str:
-    heads = ("experiment", "measure", "mean, %", "\N{PLUS-MINUS SIGN}", "spread of seeds", "by seed")
-    return table(heads, (row for experiment in experiments.values() for row in _rows(experiment)))
+    heads = ("", "mean, %", "\N{PLUS-MINUS SIGN}", "spread of seeds", "by seed")
+    return table(heads, (row for name, figures in experiments.items() for row in _rows(name, figures)))
 
 
-def _rows(experiment: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+def _rows(name: str, experiment: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
     for measure, figures in experiment["measures"].items():
         spread = "\N{EN DASH}" if figures["spread"] is None else f"{figures['spread']:.1f}"
         seeds = ", ".join(f"{value:.1f}" for value in figures["by_seed"])
-        numbers = (f"{figures['mean']:.1f}", f"{figures['margin']:.1f}", spread, seeds)
-        yield (experiment["text"], MEASURES[measure], *numbers)
+        mean, margin = f"{figures['mean']:.1f}", f"{figures['margin']:.1f}"
+        yield arm_text((name, measure)), mean, margin, spread, seeds

@@ -41,13 +41,13 @@ class Experiment:
 
 EXPERIMENTS = {
     "zorro": Experiment("Zorro"),
-    "early": Experiment("vanilla: everyone reads everyone", backbone=BackboneRow("early")),
+    "early": Experiment("vanilla", backbone=BackboneRow("early")),
     "audio": Experiment("sound only", backbone=BackboneRow("late", streams=("audio",))),
     "video": Experiment("pictures only", backbone=BackboneRow("late", streams=("video",))),
     "pairs_zorro": Experiment("Zorro, pre-trained", "pairs", pairs=_WITH_FUSION),
     "pairs_early": Experiment("vanilla, pre-trained", "pairs", BackboneRow("early"), ("audio,video",)),
-    "few_labels": Experiment("Zorro, from scratch", "few labels"),
-    "late": Experiment("late: no fusion token", backbone=BackboneRow("late")),
+    "few_labels": Experiment("Zorro, few labels from scratch", "few labels"),
+    "late": Experiment("no fusion token", backbone=BackboneRow("late")),
     "bottleneck": Experiment("bottleneck", backbone=BackboneRow("bottleneck")),
     "tokens_1": Experiment("Zorro, 1 fusion token", backbone=BackboneRow(num_fusion_tokens=1)),
     "tokens_4": Experiment("Zorro, 4 fusion tokens", backbone=BackboneRow(num_fusion_tokens=4)),

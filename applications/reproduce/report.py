@@ -10,7 +10,7 @@ import numpy as np
 
 from zorro_keras.applications.reproduce.claims import CLAIMS, MEASURES, Arm, Comparison
 from zorro_keras.applications.reproduce.effect import effect_of, verdict
-from zorro_keras.applications.reproduce.experiments import EXPERIMENTS
+from zorro_keras.applications.reproduce.experiments import EXPERIMENTS, Experiment
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]  # by experiment, one for each seed
 
@@ -42,8 +42,17 @@ def report_of(results: Results) -> dict[str, Any]:
 def arm_text(arm: Arm) -> str:
     """Returns what an arm is called, such as "Zorro, sound alone"."""
     experiment, measure = arm
-    is_untrained = experiment == "few_labels" and measure.startswith("probe")
-    return f"{'untrained Zorro' if is_untrained else EXPERIMENTS[experiment].text}, {MEASURES[measure]}"
+    return f"{_state(EXPERIMENTS[experiment], measure)}, {MEASURES[measure]}"
+
+
+def _state(row: Experiment, measure: str) -> str:
+    """What the model is when it is measured: pre-trained ones are probed before they see a label."""
+    if row.learns == "labels":
+        return row.text
+    is_before = measure.startswith(("probe", "pairs"))
+    if row.learns == "few labels":
+        return "untrained Zorro" if is_before else row.text
+    return row.text if is_before else f"{row.text}, then few labels"
 
 
 def _experiment(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -38,9 +38,7 @@ def test_the_verdict_follows_the_figures():
     results["early"] = made_up("early", [0, 0, 0, 0], measures)
     row = report_of(results)["claims"]["b"]["comparisons"][0]
     assert row["verdict"] == "comes out" and row["effect"]["by_seed"] == [75.0, 75.0]
-    assert row["sentence"].endswith(
-        "everyone reads everyone, sound alone: 0.0 %. Effect: +75.0 points (± 42.4): comes out."
-    )
+    assert row["sentence"].endswith("vanilla, sound alone: 0.0 %. Effect: +75.0 points (± 42.4): comes out.")
     results["early"] = made_up("early", [1, 1, 1, 0], measures)
     assert report_of(results)["claims"]["b"]["comparisons"][0]["verdict"] == "within the spread"
 
