@@ -334,7 +334,27 @@ class Demo:
         return 0
 
 
-COMMANDS = (Doctor, Clips, Prepare, Train, Evaluate, Predict, Embed, Search, Export, Convert, Demo)
+@dataclasses.dataclass(frozen=True)
+class Reproduce:
+    """Trains small models for each claim of the Zorro paper, and reports what holds and how surely."""
+
+    out: Positional[Path] = Path("runs/reproduce")
+    """Folder for everything; what it holds is not run again."""
+    quick: bool = False
+    """A few clips and steps: shows that everything runs, not what holds."""
+    seeds: int = 2
+    """Seeds of each experiment."""
+    backend: Backend | None = None
+    """Keras backend."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.reproduce.command import reproduce
+
+        reproduce(out=self.out, quick=self.quick, num_seeds=self.seeds)
+        return 0
+
+
+COMMANDS = (Doctor, Clips, Prepare, Train, Evaluate, Predict, Embed, Search, Export, Convert, Demo, Reproduce)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

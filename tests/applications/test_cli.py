@@ -12,6 +12,7 @@ from rich.console import Console
 from zorro_keras.applications import cli, doctor
 from zorro_keras.applications import demo as demo_module
 from zorro_keras.applications.pipelines.faults import ConfigError, MediaError, TrainingError
+from zorro_keras.applications.reproduce import command as reproduce_module
 from zorro_keras.applications.training import fit
 from zorro_keras.applications.training.task import TASKS, commands_of, task_module
 
@@ -309,6 +310,13 @@ def test_doctor_fails_when_a_required_package_is_missing(monkeypatch):
     said = StringIO()
     assert doctor.doctor(Console(file=said, width=200)) == 2
     assert "keras: not installed" in said.getvalue() and "pip install keras" in said.getvalue()
+
+
+def test_a_reproduction_takes_the_number_of_seeds(monkeypatch):
+    given = []
+    monkeypatch.setattr(reproduce_module, "reproduce", lambda **options: given.append(options))
+    assert cli.main(["reproduce", "somewhere", "--quick", "--seeds", "3"]) == 0
+    assert given == [{"out": Path("somewhere"), "quick": True, "num_seeds": 3}]
 
 
 def test_the_demo_takes_a_seed(monkeypatch):

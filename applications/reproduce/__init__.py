@@ -1,0 +1,1 @@
+"""The claims of the Zorro paper, reproduced in small: `zorro-keras reproduce`."""
