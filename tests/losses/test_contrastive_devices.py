@@ -17,7 +17,10 @@ import numpy as np
 import zorro_keras as zk
 from zorro_keras.applications.audio_visual_pretraining import AudioVisualPretrainer
 
-STREAMS = {"audio": zk.streams.Spectrogram(4, 4, patch=(2, 4)), "video": zk.streams.Video(2, 4, 4, patch=(1, 4, 4))}
+STREAMS = {
+    "audio": zk.streams.Spectrogram(4, 4, patch=(2, 4)),
+    "video": zk.streams.Video(2, 4, 4, patch=(1, 4, 4)),
+}
 random = np.random.default_rng(0)
 clips = {name: random.normal(size=(8, *stream.shape)).astype("float32") for name, stream in STREAMS.items()}
 clips["presence"] = {"audio": np.arange(8) != 2, "video": np.arange(8) != 5}
@@ -29,7 +32,8 @@ def trained():
     model.compile(keras.optimizers.SGD(0.1))
     before = [np.array(weight.value) for weight in model.trainable_variables]
     logs = [model.train_on_batch(clips, return_dict=True) for _ in range(2)]
-    steps = [np.array(weight.value) - old for weight, old in zip(model.trainable_variables, before, strict=True)]
+    after = [np.array(weight.value) for weight in model.trainable_variables]
+    steps = [new - old for new, old in zip(after, before, strict=True)]
     return [float(log["loss"]) for log in logs], steps
 
 losses, steps = trained()
