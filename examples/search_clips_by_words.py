@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python examples/search_clips_by_words.py
 
-Real clips are made, and captions for three of four. Nobody says what kind a clip is: what belongs to one clip
-is to be told from what belongs to others.
+Real clips are made, and captions for three of four. What belongs to one clip is to be told from what belongs
+to others; what two clips of a kind have in common, their sound and words, so comes near one another.
 """
 
 import tempfile

@@ -75,6 +75,8 @@ class Config:
         check("streams", len(self.data.streams) == 2, "audio,video", self.data.streams)
         mixup = self.data.augmentation.mixup_alpha
         check("mixup_alpha", mixup == 0.0, "0: a mixture belongs to two clips", mixup)
+        windows = self.data.test_clips
+        check("test_clips", windows == 1, "1: windows of one clip would find each other", windows)
         balance = self.data.class_balance
         check("class_balance", not balance, "false: labels are left alone", balance)
 

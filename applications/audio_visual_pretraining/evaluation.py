@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,7 +12,11 @@ from zorro_keras.applications.audio_visual_pretraining.clip_embedder import Clip
 from zorro_keras.applications.audio_visual_pretraining.data import evaluation_dataset, open_data
 from zorro_keras.applications.audio_visual_pretraining.pretrainer import AudioVisualPretrainer
 from zorro_keras.applications.audio_visual_pretraining.report import report_page
-from zorro_keras.applications.audio_visual_pretraining.scores import class_likeness, scores_of
+from zorro_keras.applications.audio_visual_pretraining.scores import (
+    class_likeness,
+    neighbour_chance,
+    scores_of,
+)
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.pipelines.host_errors import host_errors
 from zorro_keras.applications.pipelines.media import iterate_windows, probe
@@ -66,6 +69,7 @@ def evaluate_run(
         "label_names": list(names),
         "unusable_clips": [name for name, fine in zip(ids, usable, strict=True) if not fine],
         "scores": scores_of(embeddings, presence, labels, usable),
+        "neighbour_chance": neighbour_chance(labels[usable]) if usable.sum() > 1 else None,
         "class_likeness": class_likeness(embeddings, presence, labels, usable),
     }
     files = write_report(run.folder.report if out is None else out, report, report_page(report))
@@ -114,9 +118,8 @@ def likeness_of_file(
 
 def _embedded(run: Run, data: Any) -> tuple[Any, ...]:
     """The embeddings of the split, presence, labels, which clips could be read, and ids, without padding."""
-    # Two windows of one clip would find each other, not their like.
-    config = replace(run.config, data=replace(run.config.data, test_clips=1))
-    batches, ids = evaluation_dataset(data, config, run.task.preprocessor, faults_path=run.folder.faults_file)
+    given = (data, run.config, run.task.preprocessor)
+    batches, ids = evaluation_dataset(*given, faults_path=run.folder.faults_file)
     found = []
     for x, y, weight in batches.as_numpy_iterator():
         answers = keras.Model.predict_on_batch(run.task, x)

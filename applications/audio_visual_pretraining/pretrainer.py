@@ -57,6 +57,9 @@ class AudioVisualPretrainer(PresetTask):
     sounds = model.predict({"audio": mel})["audio_to_video"]  # (B, 512)
     ```
 
+    Negatives are the other clips of the batch: on JAX those on all devices, where replicas of TensorFlow or
+    torch each know their own alone. Clips of one kind in a batch are negatives, too.
+
     Reference:
         Zorro, arXiv 2301.09595, self-supervised training: audio with video, fusion with each. That all terms
         weigh alike and gradients flow both ways are our choices.
@@ -125,14 +128,18 @@ class AudioVisualPretrainer(PresetTask):
         }
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        temperature = self.heads.current_temperature()
-        total = sum(self.losses)
+        temperature, terms = self.heads.current_temperature(), []
         for pair, weight in self.pairs.items():
             if (sides := self._sides(pair, y_pred)) is not None:
                 present = self._present(pair, x, y_pred, sample_weight)
                 losses = noise_contrastive_losses(*sides, temperature, present)
-                total += weight * weighted_mean(losses, present)
-        return total
+                terms.append(weight * weighted_mean(losses, present))
+        if not terms:
+            raise ValueError(
+                f"The inputs must have both outputs of one of the pairs {list(self.pairs)}. "
+                f"Received: embeddings {list(y_pred)}"
+            )
+        return sum([*terms, *self.losses])
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         absent = []
@@ -233,6 +240,9 @@ def _found(first, second, present):
     right = ops.diagonal(likeness)
     ways = []
     for axis, of_keys in ((1, present[None]), (0, present[:, None])):
-        best = ops.max(ops.where(of_keys, likeness, -2.0), axis=axis)
-        ways.append(ops.cast(right >= best, "float32"))
+        likeness_of_keys = ops.where(of_keys, likeness, -2.0)
+        best = ops.max(likeness_of_keys, axis=axis, keepdims=True)
+        # Of several that are nearest, each is the one to be found with equal chance.
+        num_best = ops.sum(ops.cast(likeness_of_keys >= best, "float32"), axis=axis)
+        ways.append(ops.cast(right >= ops.squeeze(best, axis), "float32") / num_best)
     return (ways[0] + ways[1]) / 2

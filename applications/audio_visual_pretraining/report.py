@@ -73,7 +73,7 @@ def _neighbours(report: Mapping[str, Any]) -> list[str]:
     for head, share in shares.items():
         this, other = head.split("_to_")
         rows.append((f"{_WORDS[this]}, as compared with {_WORDS[other]}", percent(share)))
-    chance = percent(1 / len(report["label_names"]))
+    chance = percent(report["neighbour_chance"])
     return [
         "<h2>Finding one's like</h2>",
         f'<p class="soft">{_NEIGHBOUR_TEXT}{chance}.</p>',

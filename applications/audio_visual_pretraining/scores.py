@@ -57,14 +57,17 @@ def has_output(output: str, presence: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _neighbour_accuracy(vectors: np.ndarray, labels: np.ndarray, has: np.ndarray) -> float | None:
-    """Each half of the clips asks the other; `None` where clips do not have exactly one label."""
+    """How often the nearest other clip is of the same class; `None` unless clips have exactly one label."""
     vectors, labels = vectors[has], labels[has]
     if len(labels) < 2 or labels.shape[1] < 2 or not (labels.sum(axis=1) == 1).all():
         return None
-    classes = labels.argmax(axis=1)
-    halves = [(vectors[half::2], classes[half::2]) for half in (0, 1)]
-    ways = [nearest_neighbour_accuracy(*halves[way], *halves[1 - way]) for way in (0, 1)]
-    return float(np.average(ways, weights=[len(halves[1 - way][1]) for way in (0, 1)]))
+    return float(nearest_neighbour_accuracy(vectors, labels.argmax(axis=1)))
+
+
+def neighbour_chance(labels: np.ndarray) -> float:
+    """Returns how often any other clip is of the same class, for labels `(N, K)` of one class each."""
+    counts = labels.sum(axis=0)
+    return float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1)))
 
 
 def class_likeness(

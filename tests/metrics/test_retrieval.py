@@ -32,6 +32,13 @@ def test_the_nearest_known_one_decides_the_label():
     assert nearest_neighbour_accuracy(known, ["a", "a", "b"], queries, ["a", "b"]) == 0.75  # two as near
 
 
+def test_without_queries_each_asks_the_others():
+    known = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.2, 1.0]])
+    assert nearest_neighbour_accuracy(known, ["a", "a", "b", "b"]) == 1.0
+    assert nearest_neighbour_accuracy(known, ["a", "b", "a", "b"]) == 0.0
+    assert nearest_neighbour_accuracy(np.ones((4, 2)), ["a", "a", "b", "b"]) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize(
     "call, message",
     [

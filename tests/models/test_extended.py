@@ -97,3 +97,16 @@ def test_an_extended_model_survives_a_preset(kind, tmp_path):
     loaded = type(new).from_preset(str(tmp_path))
     for name, output in run(new, clips(streams=ALL)).items():
         np.testing.assert_allclose(run(loaded, clips(streams=ALL))[name], output, atol=1e-6)
+
+
+def test_old_streams_that_would_read_something_else_are_refused():
+    reads = {"audio": ["audio", "depth"], "video": ["video"], "depth": ["depth"]}
+    routing = Routing({**reads, "fusion": [*reads, "fusion"]})
+    with pytest.raises(ValueError, match="must let .*'audio', 'video'.* read what they have read"):
+        extended(build("vit"), DEPTH, routing)
+
+
+@pytest.mark.parametrize("changes", [{"mlp_dim": 9}, {"num_layers": 3}, {"readout_mlp": True}])
+def test_changes_to_what_is_trained_are_refused(changes):
+    with pytest.raises(ValueError, match="`changes` must leave "):
+        extended(build("vit"), DEPTH, **changes)

@@ -39,8 +39,8 @@ class ContrastiveHeads(keras.layers.Layer):
         is compared with `video_to_audio`.
 
     Raises:
-        ValueError: for a pair of one, a pair given twice, an unknown head, or a temperature that is not
-            positive.
+        ValueError: for a pair of one, a pair given twice, an unknown head, a name with `_to_` in it, or a
+            temperature that is not positive or, to be learned, not above 0.01.
 
     Reference:
         Separate projections for each pair: Zorro, arXiv 2301.09595; their size, 512, and that they are
@@ -58,11 +58,15 @@ class ContrastiveHeads(keras.layers.Layer):
         self.stopped = list(stopped)
         if projection_dim < 1:
             raise ValueError(f"`projection_dim` must be positive. Received: projection_dim={projection_dim}")
-        if not temperature > 0:
-            raise ValueError(f"`temperature` must be positive. Received: temperature={temperature}")
+        least = 1 / MAX_LOGIT_SCALE if learn_temperature else 0.0
+        if not temperature > least:
+            raise ValueError(f"`temperature` must be above {least}. Received: temperature={temperature}")
         distinct = {frozenset(pair) for pair in self.pairs}
         if not pairs or len(distinct) < len(self.pairs) or any(len(pair) != 2 for pair in distinct):
             raise ValueError(f"`pairs` must be distinct pairs of two outputs. Received: pairs={self.pairs}")
+        outputs = {output for pair in self.pairs for output in pair}
+        if unclear := sorted(output for output in outputs if "_to_" in output):
+            raise ValueError(f"`pairs` must be of names without `_to_`. Received: {unclear}")
         sides = [side for pair in self.pairs for side in (pair, pair[::-1])]
         self.sides = {head_name(*side): side for side in sides}
         if unknown := {*self.stopped} - {*self.sides}:
@@ -95,7 +99,9 @@ class ContrastiveHeads(keras.layers.Layer):
         if self.log_scale is None:
             return self.temperature
         scale = ops.exp(ops.convert_to_tensor(self.log_scale))
-        return 1.0 / ops.minimum(scale, MAX_LOGIT_SCALE)
+        # The gradient passes the limit, so that what went beyond it can come back.
+        beyond = ops.stop_gradient(scale - ops.minimum(scale, MAX_LOGIT_SCALE))
+        return 1.0 / (scale - beyond)
 
     def compute_output_spec(self, features):
         return {

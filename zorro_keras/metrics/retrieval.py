@@ -38,15 +38,18 @@ def recall_at(queries: ArrayLike, keys: ArrayLike, ks: Sequence[int] = (1, 5, 10
 
 
 def nearest_neighbour_accuracy(
-    known: ArrayLike, known_labels: ArrayLike, queries: ArrayLike, query_labels: ArrayLike
+    known: ArrayLike,
+    known_labels: ArrayLike,
+    queries: ArrayLike | None = None,
+    query_labels: ArrayLike | None = None,
 ) -> float:
     """Share of the queries whose nearest known embedding, by cosine, has the same label.
 
     Args:
         known: `(M, D)` embeddings with labels.
         known_labels: `(M,)`.
-        queries: `(N, D)`.
-        query_labels: `(N,)`.
+        queries: `(N, D)`; `None` asks with each known one among the others.
+        query_labels: `(N,)`, with `queries`.
 
     Returns:
         Float in [0, 1]. Of several nearest ones, the share with the right label counts.
@@ -54,6 +57,8 @@ def nearest_neighbour_accuracy(
     Raises:
         ValueError: for shapes that do not fit together, or embeddings that are not finite.
     """
+    among_others = queries is None
+    queries, query_labels = (known, known_labels) if among_others else (queries, query_labels)
     known, queries = _unit(known, "known"), _unit(queries, "queries")
     known_labels, query_labels = np.asarray(known_labels), np.asarray(query_labels)
     fits = known.shape[1:] == queries.shape[1:]
@@ -63,8 +68,10 @@ def nearest_neighbour_accuracy(
             f"{known.shape} with {known_labels.shape}, {queries.shape} with {query_labels.shape}"
         )
     hits = 0.0
-    for query, label in zip(queries, query_labels, strict=True):
+    for row, (query, label) in enumerate(zip(queries, query_labels, strict=True)):
         likeness = np.round(known @ query, 9)
+        if among_others:
+            likeness[row] = -np.inf
         hits += (known_labels[likeness == likeness.max()] == label).mean()
     return hits / len(queries)
 

@@ -1,7 +1,7 @@
 """Further streams for a Zorro that was trained without them."""
 
 from zorro_keras.models.described_streams import streams_config
-from zorro_keras.models.zorro_parts import copy_part, parts_of
+from zorro_keras.models.zorro_parts import copy_part, parts_of, settings_of
 from zorro_keras.routing import Routing
 
 
@@ -17,12 +17,14 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
         routing: `Routing` of old and new streams; by default each new one reads itself, and what is no stream
             of the inputs and reads all old ones reads the new ones, too.
         freeze: bool, whether training leaves everything alone but what belongs to the new streams alone, such
-            as their tokenizers, so that it does not move the others either.
+            as their tokenizers, so that it does not move the others either. Their queries in the read-out are
+            in one array with those of the others, and stay as they were made.
         **changes: further arguments of the backbone to change, such as `windows` of a Zorro-Swin. A new
             stream of a Zorro-HiP has as many groups as the first stream, unless `levels` are given.
 
     Raises:
-        ValueError: if a name is taken.
+        ValueError: if a name is taken, an old stream would read something else, or what is trained would be
+            of another size.
 
     Example:
 
@@ -32,8 +34,11 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
     """
     if taken := sorted({*streams} & {*backbone.routing, "global"}):
         raise ValueError(f"`streams` must have names that are not taken. Received: {taken}")
+    old = list(backbone.streams)
     if routing is None:
-        routing = _with_readers(backbone.routing, list(backbone.streams), list(streams))
+        routing = _with_readers(backbone.routing, old, list(streams))
+    if any({*routing[name]} != {*backbone.routing[name]} for name in old):
+        raise ValueError(f"`routing` must let {old} read what they have read. Received: {routing}")
     config = {
         **backbone.get_config(),
         "streams": streams_config({**backbone.streams, **streams}),
@@ -42,10 +47,12 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
         **changes,
     }
     wider = type(backbone).from_config(config)
+    if settings_of(wider, old) != settings_of(backbone, old):
+        raise ValueError(f"`changes` must leave what is trained as it is. Received: {changes}")
     theirs = parts_of(backbone)
     for part, layers in parts_of(wider).items():
-        if part in theirs:
-            copy_part(part, backbone, wider)
+        if part in theirs and not copy_part(part, backbone, wider):
+            raise ValueError(f"`changes` must leave the {part} as it is. Received: {changes}")
         if freeze and not any(part.endswith(f" {name}") for name in streams):
             for layer in layers:
                 layer.trainable = False

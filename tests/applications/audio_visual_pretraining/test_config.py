@@ -25,6 +25,7 @@ def test_the_base_model_is_the_one_of_the_figure():  # 91.3 M with four heads of
         ("model.projection_dim=0", "`projection_dim` must be at least 1"),
         ("model.fusion_video_weight=-1", "`fusion_video_weight` must be at least 0"),
         ("data.augmentation.mixup_alpha=0.5", "a mixture belongs to two clips"),
+        ("data.test_clips=2", "`test_clips` must be 1: windows of one clip would find each other"),
         ("data.class_balance=true", "`class_balance` must be false: labels are left alone"),
         ("data.streams=audio", "`streams` must be audio,video"),
         ("model.multi_label=true", "Unknown key `model.multi_label`"),

@@ -9,6 +9,7 @@ from keras import ops
 
 from tests.backend import array
 from zorro_keras import losses, models
+from zorro_keras import streams as zs
 from zorro_keras.applications.audio_visual_classification import AudioVisualClassifier
 from zorro_keras.applications.audio_visual_pretraining import AudioVisualPretrainer, build_model
 from zorro_keras.applications.audio_visual_pretraining.config import CONFIGS
@@ -159,8 +160,10 @@ def test_a_learned_temperature_is_trained_and_kept_in_bounds():
     model.compile(keras.optimizers.SGD(0.5))
     keras.Model.train_on_batch(model, preprocessed(model))
     assert float(array(model.heads.current_temperature())) != pytest.approx(0.5, abs=1e-4)
-    model.heads.log_scale.assign(20.0)
+    model.heads.log_scale.assign(5.0)  # beyond the limit, from where it can come back
     assert float(array(model.heads.current_temperature())) == pytest.approx(0.01)
+    keras.Model.train_on_batch(model, preprocessed(model))
+    assert float(array(model.heads.log_scale)) != 5.0
     assert build_model(config("zorro_vit")).heads.current_temperature() == 0.1
 
 
@@ -221,3 +224,54 @@ def test_a_perceiver_is_refused_because_its_streams_are_one():
     backbone = models.PerceiverIOBackbone.from_variant("audioset_mel", num_classes=None, num_layers=1)
     with pytest.raises(ValueError, match="takes one of .*ZorroViTBackbone.* Received: PerceiverIOBackbone"):
         AudioVisualPretrainer(backbone)
+
+
+def test_embeddings_that_are_all_alike_find_one_another_by_chance():
+    model = AudioVisualPretrainer(task("zorro_vit").backbone, None, {"audio,video": 1.0}, 5)
+    for dense in model.heads.projections.values():  # what collapse looks like
+        dense.kernel.assign(np.zeros(dense.kernel.shape))
+        dense.bias.assign(np.ones(dense.bias.shape))
+    x = preprocessed(task("zorro_vit"), audio=[True, True, True, False])
+    found = keras.Model.evaluate(model, x, verbose=0, return_dict=True)
+    assert found["audio_video_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_inputs_without_a_pair_are_refused():
+    model = AudioVisualPretrainer(task("zorro_vit").backbone, None, {"audio,video": 1.0}, 5)
+    audio = {"audio": preprocessed(task("zorro_vit"))["audio"]}
+    with pytest.raises(ValueError, match=r"both outputs of one of the pairs .*'audio', 'video'"):
+        keras.Model.train_on_batch(model, audio)
+
+
+def test_a_step_in_mixed_precision_has_a_float32_loss_near_that_of_full_precision():
+    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 14, "mlp_dim": 22}
+    losses = {}
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(2)
+        backbone = models.ZorroViTBackbone(task("zorro_vit").backbone.streams, dtype=policy, **sizes)
+        model = AudioVisualPretrainer(backbone, projection_dim=5)
+        assert {output.dtype for output in model.output.values()} == {"float32"}
+        losses[policy] = loss_of(model, preprocessed(task("zorro_vit")))
+        keras.Model.train_on_batch(model, preprocessed(task("zorro_vit")))
+        assert all(np.isfinite(array(weight)).all() for weight in model.weights)
+    assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.1)
+
+
+def test_a_third_stream_is_compared_with_both():
+    described = {**task("zorro_vit").backbone.streams, "words": zs.Tokens(3, vocabulary_size=7)}
+    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 14, "mlp_dim": 22}
+    model = AudioVisualPretrainer(models.ZorroViTBackbone(described, **sizes), projection_dim=5)
+    assert set(model.pair_weights) == {
+        *("audio,video", "audio,words", "video,words"),
+        *("fusion,audio", "fusion,video", "fusion,words"),
+    }
+    x = preprocessed(task("zorro_vit"))
+    words = np.array([[1, 2, 3], [4, 5, 6], [0, 0, 0], [1, 1, 1]])
+    x |= {"words": words, "presence": {**x["presence"], "words": np.array([True, True, False, True])}}
+    other = {**x, "words": np.where(words == 0, 5, words)}  # of the clip that has none
+    assert loss_of(model, x) == loss_of(model, other)
+    answers = keras.Model.predict_on_batch(model, {"words": words})
+    assert set(answers) == {
+        *("words_to_audio", "words_to_video", "words_to_fusion"),
+        *("fusion_to_audio", "fusion_to_video", "fusion_to_words"),
+    }

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from zorro_keras.applications.audio_visual_pretraining.scores import class_likeness, scores_of
+from zorro_keras.applications.audio_visual_pretraining.scores import (
+    class_likeness,
+    neighbour_chance,
+    scores_of,
+)
 
 LABELS = np.eye(2)[[0, 1, 0, 1]]
 EVERYONE = {"audio": np.ones(4, bool), "video": np.ones(4, bool)}
@@ -14,10 +18,14 @@ def test_each_clip_finds_its_own_and_its_like():
     sound = np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [0.1, 0.9]])
     scores = scores_of({"audio_to_video": sound, "video_to_audio": sound}, EVERYONE, LABELS, ALL)
     assert scores["audio_finds_video_recall_at_1"] == scores["video_finds_audio_recall_at_1"] == 1.0
-    # Halves: clips 0 and 2 are of one class, 1 and 3 of the other, so none finds its like in the other half.
-    assert scores["audio_to_video_neighbours"] == 0.0
+    assert scores["audio_to_video_neighbours"] == 1.0
     mixed = LABELS[[0, 0, 1, 1]]
-    assert scores_of({"audio_to_video": sound}, EVERYONE, mixed, ALL) == {"audio_to_video_neighbours": 0.5}
+    assert scores_of({"audio_to_video": sound}, EVERYONE, mixed, ALL) == {"audio_to_video_neighbours": 0.0}
+
+
+def test_chance_follows_from_how_many_clips_each_class_has():
+    assert neighbour_chance(np.eye(2)[[0, 1, 0, 1]]) == pytest.approx(1 / 3)
+    assert neighbour_chance(np.eye(2)[[0, 0, 0, 1]]) == pytest.approx(1 / 2)
 
 
 def test_recall_counts_those_among_whom_the_right_one_is():
