@@ -64,9 +64,16 @@ COLLAPSE = Claim(
             ("pairs_early", "pairs_together"),
             ("pairs_early", "pairs_apart"),
         ),
-        Comparison("Probe, sound", ("pairs_zorro", "probe_audio"), ("pairs_early", "probe_audio")),
-        Comparison("Probe, pictures", ("pairs_zorro", "probe_video"), ("pairs_early", "probe_video")),
-        Comparison("Probe, both", ("pairs_zorro", "probe_both"), ("pairs_early", "probe_both")),
+        Comparison(
+            "Trained by the same one term, probe of both",
+            ("pairs_plain", "probe_both"),
+            ("pairs_early", "probe_both"),
+        ),
+        Comparison("... of sound alone", ("pairs_plain", "probe_audio"), ("pairs_early", "probe_audio")),
+        Comparison("... of pictures alone", ("pairs_plain", "probe_video"), ("pairs_early", "probe_video")),
+        Comparison(
+            "With fusion's terms, probe of both", ("pairs_zorro", "probe_both"), ("pairs_early", "probe_both")
+        ),
         Comparison(
             "Zorro learned something: sound", ("pairs_zorro", "probe_audio"), ("few_labels", "probe_audio")
         ),

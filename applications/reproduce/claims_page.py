@@ -21,10 +21,10 @@ _TEXT = """
 <p>Small models on generated clips of eight events, so every figure is about these and none is the paper's.
 A quarter of the clips says nothing by its sound, a quarter nothing by its picture: 78.1&nbsp;% are possible
 from one, 94.5&nbsp;% from both. Effects are differences in points on the held-out clips, with half the
-width of a 95&nbsp;% interval over clips (paired) and seeds. Verdicts are computed: "comes out" and "does
-not come out" where the whole interval says so, "within the spread" where it does not, and "a difference"
-where nothing was claimed. Many rows are compared, so one in twenty may differ by chance; and few seeds say
-little of their spread.</p>
+width of a 95&nbsp;% interval over clips (paired), for these seeds. Verdicts are computed: "comes out" and
+"does not come out" where the whole interval and every seed say so, "within the spread" where they do not,
+and "a difference" where nothing was claimed. Many rows are compared, so one in twenty may differ by chance;
+and few seeds say little of how far others would lie.</p>
 """
 _QUICK_TEXT = "<p>A quick run: shows that everything runs; the figures mean nothing.</p>"
 

@@ -41,7 +41,7 @@ def dot_plot(arms: Mapping[str, Mapping[str, Any]], chance_percent: float) -> by
         axes.set_yticks(range(len(arms)), list(arms))
         axes.set_ylim(len(arms) - 0.5, -0.5)
         axes.set_xlim(-2.0, 102.0)
-        axes.set_xlabel("per cent right; dotted: by chance among the classes")
+        axes.set_xlabel("per cent right; dotted: by chance among the classes (of pairs, one in all clips)")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="x", color="#e3e6ea")
         axes.set_axisbelow(True)

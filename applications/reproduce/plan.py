@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Plan:
-    """The size of a reproduction. All models share it, so that they differ in nothing but their row.
+    """The size of a reproduction. All models share it: they differ in their rows alone.
 
     Args:
         count, test_count: ints. Clips to train on, and held out.

@@ -6,13 +6,13 @@ import pytest
 from zorro_keras.applications.reproduce.effect import Effect, effect_of, verdict
 
 
-def test_an_effect_is_the_difference_in_points_with_both_errors_in_its_margin():
+def test_an_effect_is_the_difference_in_points_with_the_error_over_clips():
     first, second = [[1, 1, 1, 0], [1, 1, 0, 0]], [[1, 0, 0, 0], [1, 0, 0, 0]]
     effect = effect_of(first, second)
     assert effect.points == 37.5 and effect.by_seed == [50.0, 25.0]
     assert effect.spread == pytest.approx(25 / np.sqrt(2))
     by_clip = np.array([0.0, 100.0, 50.0, 0.0])
-    assert effect.margin == pytest.approx(1.96 * np.sqrt(by_clip.var() / 4 + 25**2 / 2 / 2))
+    assert effect.margin == pytest.approx(1.96 * np.sqrt(by_clip.var() / 4))
 
 
 def test_clips_are_paired_so_equal_answers_leave_no_error():
@@ -39,3 +39,9 @@ def test_other_clips_or_seeds_are_refused():
 )
 def test_a_verdict_is_what_the_whole_interval_says(points, margin, expects, said):
     assert verdict(Effect(points, margin, [points], None), expects) == said
+
+
+def test_one_seed_that_disagrees_leaves_nothing_said():
+    assert verdict(Effect(3.0, 2.0, [7.0, -1.0], 5.7), "higher") == "within the spread"
+    assert verdict(Effect(3.0, 2.0, [2.0, 4.0], 1.4), "higher") == "comes out"
+    assert verdict(Effect(-1.0, 2.0, [4.0, -6.0], 7.1), "near") == "within the spread"
