@@ -23,8 +23,8 @@ def report_of(results: Results) -> dict[str, Any]:
 
     Returns:
         Dict with `experiments`, by name what was trained, how long, and for each measure `by_seed`, `mean`,
-        `spread` over the seeds and `margin` of the 95 % interval over clips; and `claims`, by letter what is compared,
-        with `effect`, `verdict` and a `sentence`.
+        `spread` over the seeds and `margin`, half the 95 % interval over clips; and `claims`, by letter what
+        is compared, with `effect`, `verdict` and a `sentence`.
     """
     return {
         "experiments": {name: _experiment(name, rows) for name, rows in results.items()},
