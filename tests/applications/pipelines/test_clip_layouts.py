@@ -86,6 +86,37 @@ def test_a_file_of_another_part_of_the_video_is_not_the_clip(tmp_path, put):
     assert "evaluated_0_30_40.mp4" in found(read_source(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "start_seconds", "is_the_clip"),
+    [
+        ("evaluated_0_000000.mp4", 0, True),
+        ("evaluated_0_000001.mp4", 0, False),
+        ("evaluated_0_1000.mp4", 0, False),
+        ("evaluated_0_60.000.mp4", 0, False),
+        ("evaluated_0_000001.mp4", 1, True),
+        ("evaluated_0_1000.mp4", 1, True),
+        ("evaluated_0_60.000.mp4", 1, False),
+        ("evaluated_0_000185.mp4", 1, False),
+        ("evaluated_0_1900.mp4", 1, False),
+        ("evaluated_0_30.mp4", 30.4, True),  # whole seconds are rounded
+        ("evaluated_0_30.3.mp4", 30.4, False),
+        ("evaluated_0_30400.mp4", 30.4, True),
+    ],
+)
+def test_seconds_may_be_rounded_and_milliseconds_are_exact(tmp_path, put, name, start_seconds, is_the_clip):
+    audioset(tmp_path)
+    write_list(tmp_path, "eval_segments.csv", f'evaluated_0, {start_seconds}, 99.000, "/m/0bt9lr"')
+    put(name, "-0RWZT-miFs.mp4")
+    assert (name in found(read_source(tmp_path))) == is_the_clip
+
+
+def test_of_two_parts_of_a_video_the_nearer_one_is_read(tmp_path, put):
+    audioset(tmp_path)
+    write_list(tmp_path, "eval_segments.csv", 'evaluated_0, 30.900, 40.900, "/m/0bt9lr"')
+    put("evaluated_0_30_40.mp4", "evaluated_0_31_41.wav")
+    assert list(found(read_source(tmp_path))) == ["evaluated_0_31_41.wav"]
+
+
 def test_of_two_files_of_a_clip_the_one_with_pictures_is_read(tmp_path, put):
     audioset(tmp_path)
     put("audio/evaluated_0.wav", "video/evaluated_0.mp4")
