@@ -15,15 +15,10 @@ from zorro_keras.applications.pipelines.foreign_tars import find_samples
 from zorro_keras.applications.pipelines.shards import is_shards
 from zorro_keras.applications.pipelines.source_rows import MAX_INDEX
 from zorro_keras.applications.pipelines.sources import MEDIA_SUFFIXES, Source
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 _TAR = re.compile(r"\.(tar|tgz|tar\.gz)$", re.IGNORECASE)
 _RECORDS = re.compile(r"(\.tfrec(ord)?s?|-\d+-of-\d+)(\.gz)?$", re.IGNORECASE)
-_SPLIT_WORDS = {
-    "train": ("train", "training", "trainval"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-_SPLITS = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ def _splits_of(root: str, found: Sequence[FoundClip]) -> list[str] | None:
 def _named_split(name: str) -> str | None:
     """The split whose word stands in the name of a shard, or else of the nearest folder above it."""
     for part in reversed(name.lower().split(os.sep)):
-        found = {_SPLITS[word] for word in re.split(r"[^a-z]+", part) if word in _SPLITS}
+        found = {SPLIT_OF_WORD[word] for word in re.split(r"[^a-z]+", part) if word in SPLIT_OF_WORD}
         if len(found) == 1:
             return found.pop()
     return None
