@@ -172,6 +172,20 @@ def test_rows_that_cannot_be_read_are_named_with_list_and_line(tmp_path, put):
     ]
 
 
+@pytest.mark.parametrize(
+    "row", ['x, inf, 1, "/m/09x0r"', 'x, 0, soon, "/m/09x0r"', "x, 0, 1, ", "x, , 1, /m/09x0r"]
+)
+def test_a_row_of_audioset_has_an_id_times_and_labels(tmp_path, put, row):
+    audioset(tmp_path)
+    put("evaluated_0.mp4")
+    lines = ("YTID,start_seconds,end_seconds,positive_labels", "evaluated_0, 30.000, 40.000, /m/0bt9lr")
+    write_list(tmp_path, "eval_segments.csv", *lines)
+    assert found(read_source(tmp_path)) == {"evaluated_0.mp4": (["Dog"], "test")}
+    write_list(tmp_path, "eval_segments.csv", *lines, row)
+    with pytest.raises(SourceError, match="eval_segments.csv line 3: bad_row: .* Received: 4 cells"):
+        read_source(tmp_path)
+
+
 def test_a_clip_that_is_listed_twice_is_named(tmp_path, put):
     audioset(tmp_path)
     write_list(tmp_path, "eval_segments.csv", *['evaluated_0, 30.000, 40.000, "/m/09x0r"'] * 2)
@@ -259,6 +273,18 @@ def test_rows_of_vggsound_that_are_no_rows_are_named(tmp_path, put):
         read_source(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "row", ["x,nan,hail,test", "x,,hail,test", "x,1,,test", "x,1,hail,half", ",1,hail,test"]
+)
+def test_a_row_of_vggsound_has_an_id_a_start_a_label_and_a_known_split(tmp_path, put, row):
+    write_list(tmp_path, "vggsound.csv", "youtube_id,start_seconds,label,split", *VGGSOUND)
+    put("---g-f_I2yQ.mp4")
+    assert found(read_source(tmp_path)) == {"---g-f_I2yQ.mp4": (["people marching"], "test")}
+    write_list(tmp_path, "vggsound.csv", "youtube_id,start_seconds,label,split", *VGGSOUND, row)
+    with pytest.raises(SourceError, match="vggsound.csv line 5: bad_row: .* Received: 4 cells"):
+        read_source(tmp_path)
+
+
 # --- Kinetics
 
 
@@ -297,6 +323,19 @@ def test_the_first_kinetics_says_validate_and_hides_the_labels_of_its_test(tmp_p
     source = read_source(tmp_path)
     assert found(source) == {"0wR5jVB-WPk_000417_000427.mp4": (["abseiling"], "val")}
     assert source.official == {"val": 1}
+
+
+@pytest.mark.parametrize(
+    "row", ["abseiling,x,nan,1,val", "abseiling,x,0,soon,val", ",x,0,1,val", "abseiling,x,0,1,"]
+)
+def test_a_row_of_kinetics_has_a_label_an_id_times_and_a_known_split(tmp_path, put, row):
+    header = "label,youtube_id,time_start,time_end,split"
+    put("0wR5jVB-WPk_000417_000427.mp4")
+    write_list(tmp_path, "val.csv", header, "abseiling,0wR5jVB-WPk,417,,val")  # an end that is not given
+    assert read_source(tmp_path).official == {"val": 1}
+    write_list(tmp_path, "val.csv", header, "abseiling,0wR5jVB-WPk,417,,val", row)
+    with pytest.raises(SourceError, match="val.csv line 3: bad_row: .* Received: 5 cells"):
+        read_source(tmp_path)
 
 
 def test_the_folders_of_mmaction2_are_class_folders(tmp_path, put):
