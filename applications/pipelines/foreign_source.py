@@ -94,6 +94,8 @@ def read_foreign_source(
 def _check_name(root: str, shard: str) -> None:
     if os.path.commonpath([root, os.path.realpath(shard)]) != root:
         raise _refusal(shard, f"The shard is a link that leaves {root!r}.", "outside_root")
+    if not os.path.isfile(shard):  # a pipe would never end
+        raise _refusal(shard, "The shard is not a regular file.", "not_a_file")
     if shard != shard.encode("utf-8", "ignore").decode():
         raise _refusal(shard, "The name of the shard holds bytes that are not UTF-8.", "bad_encoding")
 

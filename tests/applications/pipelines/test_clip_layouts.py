@@ -9,6 +9,7 @@ import pytest
 from tests import clip_maker as made
 from tests.clip_maker import CLASSES, HEADER, audioset, esc50, kinetics, write_list
 from zorro_keras.applications.pipelines.clip_data import open_clip_data
+from zorro_keras.applications.pipelines.clip_listing import first_line
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.media import probe
 from zorro_keras.applications.pipelines.sources import read_source
@@ -371,6 +372,15 @@ def test_lists_of_paths_and_label_numbers_are_read(tmp_path, put, names, prefix)
     assert (source.official, source.missing) == ({"train": 3, "val": 1}, {"train": ("abseiling/gone.mp4",)})
 
 
+def test_without_a_label_map_files_that_are_missing_take_no_class_away(tmp_path, put):
+    write_list(tmp_path, "train.csv", "a.mp4 0", "b.mp4 1", "gone.mp4 4")
+    put("a.mp4", "b.mp4")
+    assert read_source(tmp_path).label_names == ("0", "1", "2", "3", "4")
+    write_list(tmp_path, "train.csv", "a.mp4 0", "b.mp4 100001")
+    with pytest.raises(SourceError, match="train.csv line 2: bad_label: '100001' is not a label"):
+        read_source(tmp_path)
+
+
 def test_one_list_of_paths_is_a_source_without_splits(tmp_path, put):
     put(*(f"{n}.mp4" for n in range(6)))
     path = write_list(tmp_path, "all.txt", *(f"{n}.mp4 {n % 2}" for n in range(6)))
@@ -455,3 +465,22 @@ def test_a_plain_folder_of_files_has_no_labels_and_cannot_be_classified(tmp_path
     put("dog/4.mp4")  # now there are classes, and files of none
     with pytest.raises(SourceError, match="does not lie directly in a class folder"):
         read_source(tmp_path)
+
+
+def test_pipes_beside_the_clips_are_never_waited_for(tmp_path, put):
+    put("1.mp4", "2.wav")
+    for name in ("train.csv", "data/x.json", "meta/esc50.csv", "ids.txt", "vggsound.csv", "label_map.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    assert read_source(tmp_path).layout == "a folder of files"
+    os.mkfifo(tmp_path / "3.mp4")
+    with pytest.raises(SourceError, match="'3.mp4' is not a regular file"):
+        read_source(tmp_path)
+
+
+def test_a_layout_is_told_by_the_beginning_of_a_list(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_bytes(b"# a remark\r\n\r\n a line \r\n" + b"x" * (1 << 20))
+    assert first_line(str(path)) == "a line"
+    path.write_bytes(b"x" * (1 << 20))
+    assert len(first_line(str(path))) == 1 << 16

@@ -1,5 +1,7 @@
 """Shards of other libraries are told from media, and their names say the split."""
 
+import os
+
 import pytest
 
 from tests.foreign_maker import dmvr_record, write_records, write_tar
@@ -92,6 +94,14 @@ def test_links_out_of_the_root_are_refused(tmp_path):
     (tmp_path / "in/train.tfrecord").symlink_to(outside)
     with pytest.raises(SourceError, match="is a link that leaves"):
         read_foreign_source(tmp_path / "in")
+
+
+@pytest.mark.parametrize("name", ["train.tfrecord", "train.tar"])
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SourceError, match="The shard is not a regular file") as caught:
+        read_foreign_source(tmp_path)
+    assert caught.value.reason == "not_a_file"
 
 
 def test_the_fingerprint_changes_with_the_labels(tmp_path):
