@@ -28,7 +28,7 @@ def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     Raises:
         SourceError: if a list is damaged, the file of the classes is missing, or no clip is there.
     """
-    folders = ([path for path in paths if _is_list(path)] for paths in list_folders(root))
+    folders = ([path for path in paths if is_json_list(path)] for paths in list_folders(root))
     lists = next(filter(None, folders), None)
     if lists is None:
         return None
@@ -42,7 +42,8 @@ def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()))
 
 
-def _is_list(path: str) -> bool:
+def is_json_list(path: str) -> bool:
+    """Whether a file begins like such a list."""
     if not path.endswith(".json"):
         return False
     with open(path, encoding="utf-8-sig", errors="replace") as file:

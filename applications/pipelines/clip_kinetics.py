@@ -27,7 +27,8 @@ def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     Raises:
         SourceError: if no clip is there.
     """
-    lists = next(filter(None, map(_lists, list_folders(root))), None)
+    folders = (list(filter(is_annotation, paths)) for paths in list_folders(root))
+    lists = next(filter(None, folders), None)
     if lists is None:
         return None
     clips, problems = [], []
@@ -40,9 +41,9 @@ def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     )
 
 
-def _lists(paths: list[str]) -> list[str]:
-    """The annotations with labels among the files of a folder."""
-    return [path for path in paths if path.lower().endswith(".csv") and set(COLUMNS) <= set(_columns(path))]
+def is_annotation(path: str) -> bool:
+    """Whether a file has the header of annotations with labels."""
+    return path.lower().endswith(".csv") and set(COLUMNS) <= set(_columns(path))
 
 
 def _columns(path: str) -> list[str]:

@@ -24,8 +24,7 @@ def path_lists(root: str) -> ClipListing | None:
         `ClipListing`; None where no list of a split is there.
     """
     for paths in list_folders(root):
-        splits = {path: _split_of(path) for path in paths if path.endswith((".txt", ".csv"))}
-        lists = {path: split for path, split in splits.items() if split and _is_list(path)}
+        lists = {path: _split_of(path) for path in paths if is_path_list(path)}
         if lists:
             return _listing(root, lists)
     return None
@@ -34,6 +33,11 @@ def path_lists(root: str) -> ClipListing | None:
 def path_list(path: str) -> ClipListing | None:
     """One such list, whose clips have no split yet; None where its first line is no path and label."""
     return _listing(os.path.dirname(path) or ".", {path: None}) if _is_list(path) else None
+
+
+def is_path_list(path: str) -> bool:
+    """Whether a file is such a list, by its name and its first line."""
+    return path.endswith((".txt", ".csv")) and _split_of(path) is not None and _is_list(path)
 
 
 def _is_list(path: str) -> bool:

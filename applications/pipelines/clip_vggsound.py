@@ -29,11 +29,7 @@ def vggsound(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
         lists, expected, num_cells = [(whole, "")], "id, start, label and split", 4
     else:
         found = [(find_list(root, f"{split}.csv"), split) for split in ("train", "test")]
-        lists = [
-            (path, split)
-            for path, split in found
-            if path and _NAMED.fullmatch(first_line(path).split(",")[0])
-        ]
+        lists = [(path, split) for path, split in found if path and is_vggsound_list(path)]
         expected, num_cells = "a file name of id and start, and a label", 2
     if not lists:
         return None
@@ -50,6 +46,12 @@ def vggsound(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
                 clips.append(clip)
     classes = tuple(sorted({label for clip in clips for label in clip.labels}))
     return find_clips("VGGSound", root, clips, suffixes, label_names=classes, problems=problems)
+
+
+def is_vggsound_list(path: str) -> bool:
+    """Whether a file is `train.csv` or `test.csv` of the repository."""
+    is_named = os.path.basename(path) in ("train.csv", "test.csv")
+    return is_named and bool(_NAMED.fullmatch(first_line(path).split(",")[0]))
 
 
 def _clip(place: str, cells: list[str], split: str) -> OfficialClip | None:
