@@ -11,9 +11,9 @@ from zorro_keras.applications.pipelines.clip_audioset import read_classes
 from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, list_folders
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 _BEGINNING = re.compile(r'\s*\{\s*"data"\s*:\s*\[')
-_SPLITS = {"eval": "test", "test": "test", "val": "val"}
 
 
 def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
@@ -53,8 +53,8 @@ def is_json_list(path: str) -> bool:
 def _part_of(path: str) -> tuple[str, str]:
     """The name of a list, and its split."""
     part = os.path.splitext(os.path.basename(path))[0]
-    words = re.split(r"[^a-z]+", part.lower())
-    return part, next((split for word, split in _SPLITS.items() if word in words), "train")
+    splits = {SPLIT_OF_WORD.get(word) for word in re.split(r"[^a-z]+", part.lower())}
+    return part, next((split for split in ("test", "val") if split in splits), "train")
 
 
 def _read(path: str) -> Iterator[tuple[str, str, list[str]]]:

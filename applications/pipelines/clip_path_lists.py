@@ -9,6 +9,7 @@ from zorro_keras.applications.pipelines.clip_listing import ClipListing, first_l
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import bad_row
 from zorro_keras.applications.pipelines.source_rows import MAX_INDEX, SPLITS, SourceRow
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 _LINE = re.compile(r"(?P<path>\S.*?)[ \t]+(?P<label>\d+)", re.ASCII)
 _LABEL_MAP = re.compile(r".*(label_map|classnames|classes).*\.txt")
@@ -45,8 +46,8 @@ def _is_list(path: str) -> bool:
 
 
 def _split_of(path: str) -> str | None:
-    words = re.split(r"[^a-z]+", os.path.basename(path).lower())
-    return next((split for split in SPLITS if split in words), None)
+    splits = {SPLIT_OF_WORD.get(word) for word in re.split(r"[^a-z]+", os.path.basename(path).lower())}
+    return next((split for split in SPLITS if split in splits), None)
 
 
 def _listing(root: str, lists: dict[str, str | None]) -> ClipListing:

@@ -381,6 +381,17 @@ def test_without_a_label_map_files_that_are_missing_take_no_class_away(tmp_path,
         read_source(tmp_path)
 
 
+def test_a_list_of_validation_is_told_by_other_words_too(tmp_path, put):
+    put("a.mp4", "b.mp4", "c.wav")
+    write_list(tmp_path, "kinetics_training_list.txt", "a.mp4 0")
+    write_list(tmp_path, "kinetics_validation_list.txt", "b.mp4 0")
+    assert found(read_source(tmp_path)) == {"a.mp4": (["0"], "train"), "b.mp4": (["0"], "val")}
+    write_list(tmp_path, "class_labels_indices.csv", *CLASSES)
+    item = {"video_id": "c", "wav": "", "labels": "/m/09x0r"}
+    write_list(tmp_path, "audioset_valid.json", json.dumps({"data": [item]}))
+    assert found(read_source(tmp_path)) == {"c.wav": (["Speech"], "val")}
+
+
 def test_one_list_of_paths_is_a_source_without_splits(tmp_path, put):
     put(*(f"{n}.mp4" for n in range(6)))
     path = write_list(tmp_path, "all.txt", *(f"{n}.mp4 {n % 2}" for n in range(6)))
