@@ -237,7 +237,6 @@ def test_headers_made_to_break_a_reader_are_refused(tmp_path, headers):
     with pytest.raises(SourceError, match="This is not a tar") as caught:
         index_tar(str(path))
     assert caught.value.reason == "corrupt"
-    assert not isinstance(caught.value.__cause__, tarfile.TarError)
 
 
 def test_a_file_with_holes_is_passed_over(tmp_path):
