@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, find_list
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.source_csv import bad_row, csv_records, number
+from zorro_keras.applications.pipelines.source_csv import bad_row, csv_records, names_columns, number
 
 CLASSES, ONTOLOGY = "class_labels_indices.csv", "ontology.json"
 LISTS = {"balanced_train": "train", "unbalanced_train": "train", "eval": "test"}
@@ -36,15 +36,15 @@ def audioset(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     for part, path in lists.items():
         for line, cells in csv_records(path, skipinitialspace=True):
             place = f"{os.path.basename(path)} line {line}"
-            if isinstance(cells, list) and cells[0].startswith("#"):
+            if isinstance(cells, list) and (cells[0].startswith("#") or names_columns(cells)):
                 continue
-            if not isinstance(cells, list) or len(cells) != 4:
+            is_whole = isinstance(cells, list) and len(cells) == 4 and all(map(str.strip, cells))
+            times = [number(cell) for cell in cells[1:3]] if is_whole else [None]
+            if None in times:
                 problems.append(bad_row(path, place, "id, start, end and labels", cells))
                 continue
             labels = _names_of(cells[3].split(","), names, parents)
-            clips.append(
-                OfficialClip(place, cells[0], labels, LISTS[part], part, number(cells[1]), number(cells[2]))
-            )
+            clips.append(OfficialClip(place, cells[0], labels, LISTS[part], part, *times))
     return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()), problems=problems)
 
 

@@ -7,56 +7,63 @@ from dataclasses import replace
 
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, walk_files
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.source_rows import SPLITS, SourceRow
-
-# As people name them, and as MMAction2 does.
-SPLIT_FOLDERS = {name: split for split in SPLITS for name in (split, f"videos_{split}")}
+from zorro_keras.applications.pipelines.source_rows import SourceRow
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 
 def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
-    """`dog/1.mp4`, `cat/2.wav`, or `train/dog/1.mp4`, `test/cat/2.wav`; any folder is one.
+    """`dog/1.mp4`, `cat/2.wav`, or `train/dog/1.mp4`, `Validation/cat/2.wav`; any folder is one.
 
-    Where not one file lies in a folder of a class, as in a plain folder of files, clips have no labels.
+    Where every file lies directly in the root, or in folders of splits, as in a plain folder of files, clips
+    have no labels. Folders without clips count for nothing.
 
     Raises:
         SourceError: if folders of classes stand beside folders of splits.
     """
-    folders, files = _children(root)
-    if folders and set(folders) <= set(SPLIT_FOLDERS):
-        levels = [(SPLIT_FOLDERS[name], name) for name in folders]
-    elif "train" in folders and {"val", "test"} & set(folders):
-        others = sorted(set(folders) - set(SPLITS))
-        raise SourceError(
-            f"A folder holds either split folders or class folders. Received: train beside {others[:5]}",
-            path=root,
-            stage="read_source",
-            reason="bad_split",
-        )
-    else:
-        levels = [(None, "")]
-    rows, ignored = [], [] if levels[0][0] is None else files
-    for split, level in levels:
-        for where, names in walk_files(os.path.join(root, level)):
-            labels = () if where == "." or os.sep in where else (where,)
-            for name in names:
-                place = os.path.normpath(os.path.join(level, where, name))
-                if name.lower().endswith(suffixes) and not name.startswith("."):
-                    rows.append(SourceRow(place, place, labels, split=split))
-                else:
-                    ignored.append(place)
-    if not any(row.labels for row in rows):
+    files, ignored = _files(root, suffixes)
+    splits = _splits_of(root, {folders[0] for folders, _ in files if folders})
+    if splits:
+        ignored += [place for folders, place in files if not folders]
+        files = [(folders, place) for folders, place in files if folders]
+    rows, num_split_folders = [], 1 if splits else 0
+    for folders, place in files:
+        classes = folders[num_split_folders:]
+        split = splits[folders[0]] if splits else None
+        rows.append(SourceRow(place, place, classes if len(classes) == 1 else (), split=split))
+    if all(len(folders) == num_split_folders for folders, _ in files):
         rows = [replace(row, labels=None) for row in rows]
         return ClipListing("a folder of files", root, rows, ignored=ignored)
     return ClipListing("class folders", root, rows, ignored=ignored)
 
 
-def _children(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the folders and of the files in a folder, sorted, without the hidden ones."""
-    with os.scandir(folder) as entries:
-        shown = sorted(
-            (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
-        )
-    return (
-        [entry.name for entry in shown if entry.is_dir()],
-        [entry.name for entry in shown if not entry.is_dir()],
-    )
+def _files(root: str, suffixes: tuple[str, ...]) -> tuple[list[tuple[tuple[str, ...], str]], list[str]]:
+    """The folders above each clip, and its path; and the paths of all other files."""
+    files, ignored = [], []
+    for where, names in walk_files(root):
+        folders = () if where == "." else tuple(where.split(os.sep))
+        for name in names:
+            place = os.path.join(*folders, name)
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                files.append((folders, place))
+            else:
+                ignored.append(place)
+    return files, ignored
+
+
+def _splits_of(root: str, folders: set[str]) -> dict[str, str]:
+    """The split of each folder right below the root; empty where they are no splits.
+
+    Folders are named as people do, and as MMAction2 does: `videos_train`.
+    """
+    words = {folder: folder.lower().removeprefix("videos_") for folder in folders}
+    splits = {folder: SPLIT_OF_WORD[word] for folder, word in words.items() if word in SPLIT_OF_WORD}
+    others = sorted(folders - set(splits))
+    if not others:
+        return splits
+    train = next((folder for folder, split in splits.items() if split == "train"), None)
+    if train and len(set(splits.values())) > 1:
+        raise SourceError(
+            f"A folder holds either split folders or class folders. Received: {train} beside {others[:5]}",
+            path=root, stage="read_source", reason="bad_split",
+        )  # fmt: skip
+    return {}

@@ -120,18 +120,23 @@ def _readings(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
         numbers = (float(last), *numbers)
 
 
-def _rank(clip: OfficialClip, numbers: tuple[float, ...], path: str) -> tuple[int, bool, bool]:
+def _rank(clip: OfficialClip, numbers: tuple[float, ...], path: str) -> tuple[int, float, bool, bool]:
     """The smaller, the better the file is for the clip."""
     folders = path.split(os.sep)[:-1]
     is_replacement = any(folder.startswith("replacement") for folder in folders)
-    return _fit(clip, numbers), not is_replacement, not path.lower().endswith(_WITH_PICTURES)
+    return *_fit(clip, numbers), not is_replacement, not path.lower().endswith(_WITH_PICTURES)
 
 
-def _fit(clip: OfficialClip, numbers: tuple[float, ...]) -> int:
+def _fit(clip: OfficialClip, numbers: tuple[float, ...]) -> tuple[int, float]:
+    """What the numbers say, and how many seconds they are away from the clip's times."""
     times = (clip.start_seconds, clip.end_seconds)
     given = [(number, time) for number, time in zip(numbers, times, strict=False) if time is not None]
     if not given:
-        return _NO_PART
-    # Names round to whole seconds, up or down.
-    fits = (all(abs(number - time * unit) < unit for number, time in given) for unit in (1, 1000))
-    return _THE_PART if any(fits) else _ANOTHER_PART
+        return _NO_PART, 0.0
+    fits = []
+    for per_second in (1, 1000):
+        distance = max(abs(number / per_second - time) for number, time in given)
+        # Names round to whole seconds, up or down; what is finer is exact.
+        is_rounded = per_second == 1 and all(number.is_integer() for number, _ in given)
+        fits.append((_THE_PART if distance < (1.0 if is_rounded else 0.001) else _ANOTHER_PART, distance))
+    return min(fits)

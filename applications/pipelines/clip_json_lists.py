@@ -11,9 +11,9 @@ from zorro_keras.applications.pipelines.clip_audioset import read_classes
 from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, list_folders
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 _BEGINNING = re.compile(r'\s*\{\s*"data"\s*:\s*\[')
-_SPLITS = {"eval": "test", "test": "test", "val": "val"}
 
 
 def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
@@ -28,7 +28,7 @@ def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     Raises:
         SourceError: if a list is damaged, the file of the classes is missing, or no clip is there.
     """
-    folders = ([path for path in paths if _is_list(path)] for paths in list_folders(root))
+    folders = ([path for path in paths if is_json_list(path)] for paths in list_folders(root))
     lists = next(filter(None, folders), None)
     if lists is None:
         return None
@@ -42,7 +42,8 @@ def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()))
 
 
-def _is_list(path: str) -> bool:
+def is_json_list(path: str) -> bool:
+    """Whether a file begins like such a list."""
     if not path.endswith(".json"):
         return False
     with open(path, encoding="utf-8-sig", errors="replace") as file:
@@ -52,8 +53,8 @@ def _is_list(path: str) -> bool:
 def _part_of(path: str) -> tuple[str, str]:
     """The name of a list, and its split."""
     part = os.path.splitext(os.path.basename(path))[0]
-    words = re.split(r"[^a-z]+", part.lower())
-    return part, next((split for word, split in _SPLITS.items() if word in words), "train")
+    splits = {SPLIT_OF_WORD.get(word) for word in re.split(r"[^a-z]+", part.lower())}
+    return part, next((split for split in ("test", "val") if split in splits), "train")
 
 
 def _read(path: str) -> Iterator[tuple[str, str, list[str]]]:

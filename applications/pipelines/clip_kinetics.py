@@ -9,9 +9,9 @@ from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, first_line, list_folders
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import bad_row, csv_records, number
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-_SPLITS = {"validate": "val", "validation": "val"}
 
 
 def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
@@ -27,7 +27,8 @@ def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     Raises:
         SourceError: if no clip is there.
     """
-    lists = next(filter(None, map(_lists, list_folders(root))), None)
+    folders = (list(filter(is_annotation, paths)) for paths in list_folders(root))
+    lists = next(filter(None, folders), None)
     if lists is None:
         return None
     clips, problems = [], []
@@ -40,9 +41,9 @@ def kinetics(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     )
 
 
-def _lists(paths: list[str]) -> list[str]:
-    """The annotations with labels among the files of a folder."""
-    return [path for path in paths if path.lower().endswith(".csv") and set(COLUMNS) <= set(_columns(path))]
+def is_annotation(path: str) -> bool:
+    """Whether a file has the header of annotations with labels."""
+    return path.lower().endswith(".csv") and set(COLUMNS) <= set(_columns(path))
 
 
 def _columns(path: str) -> list[str]:
@@ -59,6 +60,13 @@ def _clips(path: str) -> Iterator[OfficialClip | SourceError]:
         if not isinstance(cells, list) or len(cells) != len(header):
             yield bad_row(path, place, f"{len(header)} cells like the header", cells)
             continue
-        label, clip_id, start, end, split = (cells[index].strip() for index in places)
-        split = _SPLITS.get(split, split)
-        yield OfficialClip(place, clip_id, (label,), split, split, number(start), number(end))
+        clip = _clip(place, [cells[index].strip() for index in places])
+        yield clip or bad_row(path, place, "a label, an id, times in seconds and a split", cells)
+
+
+def _clip(place: str, cells: list[str]) -> OfficialClip | None:
+    label, clip_id, start, end, split = cells
+    split, start_seconds, end_seconds = SPLIT_OF_WORD.get(split.lower()), number(start), number(end)
+    if not (label and clip_id and split) or start_seconds is None or (end and end_seconds is None):
+        return None
+    return OfficialClip(place, clip_id, (label,), split, split, start_seconds, end_seconds)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 
+from zorro_keras.applications.pipelines.clip_audioset import LISTS as AUDIOSET_LISTS
 from zorro_keras.applications.pipelines.clip_audioset import audioset
 from zorro_keras.applications.pipelines.clip_class_folders import class_folders
 from zorro_keras.applications.pipelines.clip_esc50 import LAYOUT as ESC50
 from zorro_keras.applications.pipelines.clip_esc50 import esc50
 from zorro_keras.applications.pipelines.clip_id_lists import id_list, id_lists
-from zorro_keras.applications.pipelines.clip_json_lists import json_lists
-from zorro_keras.applications.pipelines.clip_kinetics import kinetics
-from zorro_keras.applications.pipelines.clip_listing import ClipListing
-from zorro_keras.applications.pipelines.clip_path_lists import path_list, path_lists
-from zorro_keras.applications.pipelines.clip_vggsound import vggsound
+from zorro_keras.applications.pipelines.clip_json_lists import is_json_list, json_lists
+from zorro_keras.applications.pipelines.clip_kinetics import is_annotation, kinetics
+from zorro_keras.applications.pipelines.clip_listing import ClipListing, find_list, list_folders
+from zorro_keras.applications.pipelines.clip_path_lists import is_path_list, path_list, path_lists
+from zorro_keras.applications.pipelines.clip_vggsound import is_vggsound_list, vggsound
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import read_csv_rows
 
@@ -44,6 +45,19 @@ def read_listing(path: str, suffixes: tuple[str, ...], test_fold: int | None = N
             path=path, stage="read_source", reason="bad_split",
         )  # fmt: skip
     return listing
+
+
+def find_official_list(root: str) -> str | None:
+    """The first list of a public data set of clips with labels in a folder; None where there is none."""
+    names = (*(f"{part}_segments.csv" for part in AUDIOSET_LISTS), "vggsound.csv", "esc50.csv")
+    found = next(filter(None, (find_list(root, name) for name in names)), None)
+    unnamed = (
+        path
+        for paths in list_folders(root)
+        for path in paths
+        if is_json_list(path) or is_annotation(path) or is_vggsound_list(path) or is_path_list(path)
+    )
+    return found or next(unnamed, None)
 
 
 def _of_folder(path: str, suffixes: tuple[str, ...], test_fold: int | None) -> ClipListing:

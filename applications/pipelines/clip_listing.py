@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zorro_keras.applications.pipelines.faults import SourceError
@@ -12,6 +12,7 @@ from zorro_keras.applications.pipelines.source_rows import SourceRow
 # Where people keep the lists of a data set: above the clips, or in one of these folders there.
 LIST_FOLDERS = ("", "annotations", "csv", "data", "lists", "meta", "metadata", "segments")
 _MAX_DEPTH = 4  # a link to a folder above would never end
+_MAX_BEGINNING = 1 << 16  # what is no list may be one long line
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def list_folders(root: str) -> Iterator[list[str]]:
     """The paths of the files in each folder that may hold lists, sorted."""
     for folder in filter(os.path.isdir, (os.path.join(root, name) for name in LIST_FOLDERS)):
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if not entry.is_dir())
+            names = sorted(entry.name for entry in entries if entry.is_file())  # a pipe would never end
         yield [os.path.join(folder, name) for name in names]
 
 
@@ -68,11 +69,17 @@ def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:
 def text_lines(path: str) -> Iterator[tuple[int, str]]:
     """The lines of a text, stripped, with their numbers; without those that are blank or begin with `#`."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(map(str.strip, file), start=1):
-            if line and not line.startswith("#"):
-                yield number, line
+        yield from _shown_lines(file)
 
 
 def first_line(path: str) -> str:
-    """The first of the lines of a text, by which a layout is told; `""` where there is none."""
-    return next((line for _, line in text_lines(path)), "")
+    """The first of the lines of a text, by which a layout is told; `""` where 64 KiB have none."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        beginning = file.read(_MAX_BEGINNING)
+    return next((line for _, line in _shown_lines(beginning.split("\n"))), "")
+
+
+def _shown_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if line and not line.startswith("#"):
+            yield number, line

@@ -8,7 +8,8 @@ import re
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, first_line, list_folders, text_lines
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import bad_row
-from zorro_keras.applications.pipelines.source_rows import SPLITS, SourceRow
+from zorro_keras.applications.pipelines.source_rows import MAX_INDEX, SPLITS, SourceRow
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 _LINE = re.compile(r"(?P<path>\S.*?)[ \t]+(?P<label>\d+)", re.ASCII)
 _LABEL_MAP = re.compile(r".*(label_map|classnames|classes).*\.txt")
@@ -24,8 +25,7 @@ def path_lists(root: str) -> ClipListing | None:
         `ClipListing`; None where no list of a split is there.
     """
     for paths in list_folders(root):
-        splits = {path: _split_of(path) for path in paths if path.endswith((".txt", ".csv"))}
-        lists = {path: split for path, split in splits.items() if split and _is_list(path)}
+        lists = {path: _split_of(path) for path in paths if is_path_list(path)}
         if lists:
             return _listing(root, lists)
     return None
@@ -36,18 +36,23 @@ def path_list(path: str) -> ClipListing | None:
     return _listing(os.path.dirname(path) or ".", {path: None}) if _is_list(path) else None
 
 
+def is_path_list(path: str) -> bool:
+    """Whether a file is such a list, by its name and its first line."""
+    return path.endswith((".txt", ".csv")) and _split_of(path) is not None and _is_list(path)
+
+
 def _is_list(path: str) -> bool:
     return bool(_LINE.fullmatch(first_line(path)))
 
 
 def _split_of(path: str) -> str | None:
-    words = re.split(r"[^a-z]+", os.path.basename(path).lower())
-    return next((split for split in SPLITS if split in words), None)
+    splits = {SPLIT_OF_WORD.get(word) for word in re.split(r"[^a-z]+", os.path.basename(path).lower())}
+    return next((split for split in SPLITS if split in splits), None)
 
 
 def _listing(root: str, lists: dict[str, str | None]) -> ClipListing:
     """What the lists hold, whose splits are given by path."""
-    rows, problems, official, missing = [], [], {}, {}
+    rows, problems, official, missing, labels = [], [], {}, {}, set()
     for path, split in lists.items():
         name, absent = os.path.basename(path), []
         lines = list(text_lines(path))
@@ -55,7 +60,9 @@ def _listing(root: str, lists: dict[str, str | None]) -> ClipListing:
             found = _LINE.fullmatch(line)
             if found is None:
                 problems.append(bad_row(path, f"{name} line {number}", "a path and a label", line))
-            elif (file := _file_of(root, found["path"], split)) is None:
+                continue
+            labels.add(int(found["label"]))
+            if (file := _file_of(root, found["path"], split)) is None:
                 absent.append(found["path"])
             else:
                 rows.append(SourceRow(f"{name} line {number}", file, (found["label"],), split=split))
@@ -68,7 +75,8 @@ def _listing(root: str, lists: dict[str, str | None]) -> ClipListing:
             f"None of the files on the list is there. The first: {next(iter(missing.values()))[0]!r}",
             path=root, stage="read_source", reason="missing_file",
         )  # fmt: skip
-    return ClipListing("list of paths", root, rows, _label_names(root), (), problems, official, missing)
+    label_names = _label_names(root) or _numbers(labels)
+    return ClipListing("list of paths", root, rows, label_names, (), problems, official, missing)
 
 
 def _file_of(root: str, path: str, split: str | None) -> str | None:
@@ -76,6 +84,12 @@ def _file_of(root: str, path: str, split: str | None) -> str | None:
     folders = ("", split, f"videos_{split}") if split else ("",)
     places = (os.path.join(folder, path) for folder in folders)
     return next((place for place in places if os.path.lexists(os.path.join(root, place))), None)
+
+
+def _numbers(labels: set[int]) -> tuple[str, ...]:
+    """Names of the classes of all lines, so that they are the same whichever files were found."""
+    last = max((label for label in labels if label <= MAX_INDEX), default=-1)
+    return tuple(str(label) for label in range(last + 1))
 
 
 def _label_names(root: str) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from zorro_keras.applications.pipelines.clip_layouts import find_official_list
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.foreign_entry import ForeignEntry, FoundClip
 from zorro_keras.applications.pipelines.foreign_sequence_examples import find_records
@@ -15,15 +16,10 @@ from zorro_keras.applications.pipelines.foreign_tars import find_samples
 from zorro_keras.applications.pipelines.shards import is_shards
 from zorro_keras.applications.pipelines.source_rows import MAX_INDEX
 from zorro_keras.applications.pipelines.sources import MEDIA_SUFFIXES, Source
+from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
 _TAR = re.compile(r"\.(tar|tgz|tar\.gz)$", re.IGNORECASE)
 _RECORDS = re.compile(r"(\.tfrec(ord)?s?|-\d+-of-\d+)(\.gz)?$", re.IGNORECASE)
-_SPLIT_WORDS = {
-    "train": ("train", "training", "trainval"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-_SPLITS = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,8 @@ def read_foreign_source(
         `ForeignSource`, or None if there are no such shards.
 
     Raises:
-        SourceError: if nobody is known to write such shards, or they cannot be read.
+        SourceError: if nobody is known to write such shards, or they cannot be read; or where tars without
+            labels lie beside a list of a public data set.
     """
     shards = find_foreign_shards(path)
     if not shards:
@@ -85,6 +82,8 @@ def read_foreign_source(
         _check_name(root, shard)
     layout, found = (find_samples if are_tars == {True} else find_records)(shards, root)
     label_names, entries = _with_labels(found)
+    if are_tars == {True} and not label_names:
+        _check_no_list_has_the_labels(root)
     splits = _splits_of(root, found) or _dealt_splits(found, test_fraction, seed)
     entries = [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
     return ForeignSource(
@@ -99,8 +98,23 @@ def read_foreign_source(
 def _check_name(root: str, shard: str) -> None:
     if os.path.commonpath([root, os.path.realpath(shard)]) != root:
         raise _refusal(shard, f"The shard is a link that leaves {root!r}.", "outside_root")
+    if not os.path.isfile(shard):  # a pipe would never end
+        raise _refusal(shard, "The shard is not a regular file.", "not_a_file")
     if shard != shard.encode("utf-8", "ignore").decode():
         raise _refusal(shard, "The name of the shard holds bytes that are not UTF-8.", "bad_encoding")
+
+
+def _check_no_list_has_the_labels(root: str) -> None:
+    """Refuses a public data set as it was downloaded: packed like this it would lose its labels unnoticed."""
+    path = find_official_list(root)
+    if path is not None:
+        name = os.path.basename(path)
+        raise _refusal(
+            path,
+            f"Tars without labels must not lie beside a list that has them. Received: {name}",
+            advice="Unpack the tars below this folder, so that the list says what each file is. To pack them "
+            "without labels, put them into a folder of their own.",
+        )
 
 
 def _is_shard(name: str) -> bool:
@@ -145,7 +159,7 @@ def _splits_of(root: str, found: Sequence[FoundClip]) -> list[str] | None:
 def _named_split(name: str) -> str | None:
     """The split whose word stands in the name of a shard, or else of the nearest folder above it."""
     for part in reversed(name.lower().split(os.sep)):
-        found = {_SPLITS[word] for word in re.split(r"[^a-z]+", part) if word in _SPLITS}
+        found = {SPLIT_OF_WORD[word] for word in re.split(r"[^a-z]+", part) if word in SPLIT_OF_WORD}
         if len(found) == 1:
             return found.pop()
     return None
@@ -159,5 +173,5 @@ def _dealt_splits(found: Sequence[FoundClip], test_fraction: float, seed: int) -
     return ["test" if name in tested else "train" for name in names]
 
 
-def _refusal(path: str, message: str, reason: str = "bad_schema") -> SourceError:
-    return SourceError(message, path=path, stage="read_source", reason=reason)
+def _refusal(path: str, message: str, reason: str = "bad_schema", advice: str = "") -> SourceError:
+    return SourceError(message, path=path, stage="read_source", reason=reason, advice=advice)

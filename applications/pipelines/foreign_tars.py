@@ -1,7 +1,7 @@
 """The clips in tars as WebDataset and video2dataset write them: files in a row that share a key are one clip.
 
 The key is the path up to the first dot of the file's name, what follows is the suffix. Media are told by the
-last part of the suffix; labels are in `.cls`, `.json` or `.txt`.
+last part of the suffix; labels are in `.cls` or `.json`. A `.txt` is a caption, as video2dataset writes it.
 """
 
 from __future__ import annotations
@@ -143,9 +143,9 @@ def _found(place: str, shard: str, sample: dict[str, TarMember]) -> FoundClip:
 def _labels(shard: str, files: dict[str, TarMember]) -> list[str | int]:
     """The labels of a clip; none where they are missing or unreadable."""
     if "cls" in files:
-        return _of_text(_text(shard, files["cls"]))
+        return _of_text(_text(shard, files["cls"]).replace(",", ";"))
     if "json" not in files:
-        return _of_text(_text(shard, files["txt"])) if "txt" in files else []
+        return []
     try:
         described = json.loads(_text(shard, files["json"]))
     except (ValueError, RecursionError):

@@ -18,6 +18,8 @@ from zorro_keras.applications.pipelines.faults import SourceError
 
 INDEX_SUFFIX = ".index.npz"
 _BLOCK = 512
+# `tarfile` trusts the numbers in headers, and reads a header that describes the next one within itself.
+_NO_TAR = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,10 @@ def _members_of(file: io.BufferedReader, place: str, start: int, num_bytes: int)
     try:
         with tarfile.open(fileobj=part, mode="r:") as tar:
             for member in tar:
-                end = member.offset_data + (-(-member.size // _BLOCK) * _BLOCK if member.isreg() else 0)
-                if member.isreg():
+                end = tar.offset
+                if member.isreg() and not member.issparse():  # a file with holes is no stretch of the tar
                     yield TarMember(member.name, start + member.offset_data, member.size)
-    except tarfile.ReadError as error:
+    except _NO_TAR as error:
         cut = "unexpected end" in str(error)
         message = "The tar ends within a file." if cut else f"This is not a tar: {error}."
         raise _fault(place, message, "truncated" if cut else "corrupt") from error

@@ -1,11 +1,14 @@
 """Reads a list of clips from a CSV file, whatever its line ends, byte order mark and quoting."""
 
 import csv
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
+
+_ID_COLUMNS = ("filename", "id", "video_id", "youtube_id", "ytid")
 
 
 def read_csv_rows(path: str) -> tuple[list[SourceRow], list[SourceError]]:
@@ -51,17 +54,23 @@ def csv_records(path: str, **options: Any) -> Iterator[tuple[int, list[str] | cs
 
 def bad_row(path: str, place: str, expected: str, received: list[str] | str | csv.Error) -> SourceError:
     """The problem of a row that cannot be read."""
-    wrong = f"{len(received)} cells" if isinstance(received, list) else str(received)
+    wrong = f"{len(received)} cells, {received[:6]}" if isinstance(received, list) else str(received)
     message = f"the row must have {expected}. Received: {wrong}"
     return SourceError(message, path=path, row=place, stage="read_source", reason="bad_row")
 
 
 def number(text: str) -> float | None:
-    """The number that a text is, if it is one."""
+    """The finite number that a text is, if it is one."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
+
+
+def names_columns(cells: list[str]) -> bool:
+    """Whether a record is a header that a copy of an official list has, where the list itself has none."""
+    return cells[0].strip().lower() in _ID_COLUMNS
 
 
 def _records(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | csv.Error]]:

@@ -171,7 +171,11 @@ class RowChecker:
         if row.labels is None:
             return
         if not row.labels:
-            self._add(row, "bad_label", "the file does not lie directly in a class folder")
+            self._add(
+                row, "bad_label",
+                "the file does not lie directly in a class folder. Place it as CLASS/FILE or "
+                "SPLIT/CLASS/FILE, with a SPLIT such as train, val or test, or list all files in a CSV",
+            )  # fmt: skip
         elif "" in row.labels:
             self._add(row, "bad_label", "a label is empty")
         elif unknown:

@@ -9,6 +9,7 @@ import pytest
 from tests import clip_maker as made
 from tests.clip_maker import CLASSES, HEADER, audioset, esc50, kinetics, write_list
 from zorro_keras.applications.pipelines.clip_data import open_clip_data
+from zorro_keras.applications.pipelines.clip_listing import first_line
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.media import probe
 from zorro_keras.applications.pipelines.sources import read_source
@@ -86,6 +87,37 @@ def test_a_file_of_another_part_of_the_video_is_not_the_clip(tmp_path, put):
     assert "evaluated_0_30_40.mp4" in found(read_source(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "start_seconds", "is_the_clip"),
+    [
+        ("evaluated_0_000000.mp4", 0, True),
+        ("evaluated_0_000001.mp4", 0, False),
+        ("evaluated_0_1000.mp4", 0, False),
+        ("evaluated_0_60.000.mp4", 0, False),
+        ("evaluated_0_000001.mp4", 1, True),
+        ("evaluated_0_1000.mp4", 1, True),
+        ("evaluated_0_60.000.mp4", 1, False),
+        ("evaluated_0_000185.mp4", 1, False),
+        ("evaluated_0_1900.mp4", 1, False),
+        ("evaluated_0_30.mp4", 30.4, True),  # whole seconds are rounded
+        ("evaluated_0_30.3.mp4", 30.4, False),
+        ("evaluated_0_30400.mp4", 30.4, True),
+    ],
+)
+def test_seconds_may_be_rounded_and_milliseconds_are_exact(tmp_path, put, name, start_seconds, is_the_clip):
+    audioset(tmp_path)
+    write_list(tmp_path, "eval_segments.csv", f'evaluated_0, {start_seconds}, 99.000, "/m/0bt9lr"')
+    put(name, "-0RWZT-miFs.mp4")
+    assert (name in found(read_source(tmp_path))) == is_the_clip
+
+
+def test_of_two_parts_of_a_video_the_nearer_one_is_read(tmp_path, put):
+    audioset(tmp_path)
+    write_list(tmp_path, "eval_segments.csv", 'evaluated_0, 30.900, 40.900, "/m/0bt9lr"')
+    put("evaluated_0_30_40.mp4", "evaluated_0_31_41.wav")
+    assert list(found(read_source(tmp_path))) == ["evaluated_0_31_41.wav"]
+
+
 def test_of_two_files_of_a_clip_the_one_with_pictures_is_read(tmp_path, put):
     audioset(tmp_path)
     put("audio/evaluated_0.wav", "video/evaluated_0.mp4")
@@ -139,6 +171,20 @@ def test_rows_that_cannot_be_read_are_named_with_list_and_line(tmp_path, put):
         ("eval_segments.csv line 4", "bad_row"),
         ("eval_segments.csv line 5", "bad_row"),
     ]
+
+
+@pytest.mark.parametrize(
+    "row", ['x, inf, 1, "/m/09x0r"', 'x, 0, soon, "/m/09x0r"', "x, 0, 1, ", "x, , 1, /m/09x0r"]
+)
+def test_a_row_of_audioset_has_an_id_times_and_labels(tmp_path, put, row):
+    audioset(tmp_path)
+    put("evaluated_0.mp4")
+    lines = ("YTID,start_seconds,end_seconds,positive_labels", "evaluated_0, 30.000, 40.000, /m/0bt9lr")
+    write_list(tmp_path, "eval_segments.csv", *lines)
+    assert found(read_source(tmp_path)) == {"evaluated_0.mp4": (["Dog"], "test")}
+    write_list(tmp_path, "eval_segments.csv", *lines, row)
+    with pytest.raises(SourceError, match="eval_segments.csv line 3: bad_row: .* Received: 4 cells"):
+        read_source(tmp_path)
 
 
 def test_a_clip_that_is_listed_twice_is_named(tmp_path, put):
@@ -228,6 +274,18 @@ def test_rows_of_vggsound_that_are_no_rows_are_named(tmp_path, put):
         read_source(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "row", ["x,nan,hail,test", "x,,hail,test", "x,1,,test", "x,1,hail,half", ",1,hail,test"]
+)
+def test_a_row_of_vggsound_has_an_id_a_start_a_label_and_a_known_split(tmp_path, put, row):
+    write_list(tmp_path, "vggsound.csv", "youtube_id,start_seconds,label,split", *VGGSOUND)
+    put("---g-f_I2yQ.mp4")
+    assert found(read_source(tmp_path)) == {"---g-f_I2yQ.mp4": (["people marching"], "test")}
+    write_list(tmp_path, "vggsound.csv", "youtube_id,start_seconds,label,split", *VGGSOUND, row)
+    with pytest.raises(SourceError, match="vggsound.csv line 5: bad_row: .* Received: 4 cells"):
+        read_source(tmp_path)
+
+
 # --- Kinetics
 
 
@@ -268,6 +326,19 @@ def test_the_first_kinetics_says_validate_and_hides_the_labels_of_its_test(tmp_p
     assert source.official == {"val": 1}
 
 
+@pytest.mark.parametrize(
+    "row", ["abseiling,x,nan,1,val", "abseiling,x,0,soon,val", ",x,0,1,val", "abseiling,x,0,1,"]
+)
+def test_a_row_of_kinetics_has_a_label_an_id_times_and_a_known_split(tmp_path, put, row):
+    header = "label,youtube_id,time_start,time_end,split"
+    put("0wR5jVB-WPk_000417_000427.mp4")
+    write_list(tmp_path, "val.csv", header, "abseiling,0wR5jVB-WPk,417,,val")  # an end that is not given
+    assert read_source(tmp_path).official == {"val": 1}
+    write_list(tmp_path, "val.csv", header, "abseiling,0wR5jVB-WPk,417,,val", row)
+    with pytest.raises(SourceError, match="val.csv line 3: bad_row: .* Received: 5 cells"):
+        read_source(tmp_path)
+
+
 def test_the_folders_of_mmaction2_are_class_folders(tmp_path, put):
     put("videos_train/air_drumming/a.mp4", "videos_train/abseiling/b.mp4", "videos_val/abseiling/c.mp4")
     source = read_source(tmp_path)
@@ -299,6 +370,26 @@ def test_lists_of_paths_and_label_numbers_are_read(tmp_path, put, names, prefix)
         f"{val}abseiling/c.mp4": (["abseiling"], "val"),
     }
     assert (source.official, source.missing) == ({"train": 3, "val": 1}, {"train": ("abseiling/gone.mp4",)})
+
+
+def test_without_a_label_map_files_that_are_missing_take_no_class_away(tmp_path, put):
+    write_list(tmp_path, "train.csv", "a.mp4 0", "b.mp4 1", "gone.mp4 4")
+    put("a.mp4", "b.mp4")
+    assert read_source(tmp_path).label_names == ("0", "1", "2", "3", "4")
+    write_list(tmp_path, "train.csv", "a.mp4 0", "b.mp4 100001")
+    with pytest.raises(SourceError, match="train.csv line 2: bad_label: '100001' is not a label"):
+        read_source(tmp_path)
+
+
+def test_a_list_of_validation_is_told_by_other_words_too(tmp_path, put):
+    put("a.mp4", "b.mp4", "c.wav")
+    write_list(tmp_path, "kinetics_training_list.txt", "a.mp4 0")
+    write_list(tmp_path, "kinetics_validation_list.txt", "b.mp4 0")
+    assert found(read_source(tmp_path)) == {"a.mp4": (["0"], "train"), "b.mp4": (["0"], "val")}
+    write_list(tmp_path, "class_labels_indices.csv", *CLASSES)
+    item = {"video_id": "c", "wav": "", "labels": "/m/09x0r"}
+    write_list(tmp_path, "audioset_valid.json", json.dumps({"data": [item]}))
+    assert found(read_source(tmp_path)) == {"c.wav": (["Speech"], "val")}
 
 
 def test_one_list_of_paths_is_a_source_without_splits(tmp_path, put):
@@ -385,3 +476,22 @@ def test_a_plain_folder_of_files_has_no_labels_and_cannot_be_classified(tmp_path
     put("dog/4.mp4")  # now there are classes, and files of none
     with pytest.raises(SourceError, match="does not lie directly in a class folder"):
         read_source(tmp_path)
+
+
+def test_pipes_beside_the_clips_are_never_waited_for(tmp_path, put):
+    put("1.mp4", "2.wav")
+    for name in ("train.csv", "data/x.json", "meta/esc50.csv", "ids.txt", "vggsound.csv", "label_map.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    assert read_source(tmp_path).layout == "a folder of files"
+    os.mkfifo(tmp_path / "3.mp4")
+    with pytest.raises(SourceError, match="'3.mp4' is not a regular file"):
+        read_source(tmp_path)
+
+
+def test_a_layout_is_told_by_the_beginning_of_a_list(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_bytes(b"# a remark\r\n\r\n a line \r\n" + b"x" * (1 << 20))
+    assert first_line(str(path)) == "a line"
+    path.write_bytes(b"x" * (1 << 20))
+    assert len(first_line(str(path))) == 1 << 16

@@ -1,7 +1,10 @@
 """Shards of other libraries are told from media, and their names say the split."""
 
+import os
+
 import pytest
 
+from tests.clip_maker import write_list
 from tests.foreign_maker import dmvr_record, write_records, write_tar
 from tests.media_maker import write_clip
 from zorro_keras.applications.pipelines.clip_data import open_clip_data
@@ -86,12 +89,47 @@ def test_tars_and_records_in_one_source_are_refused(tmp_path):
         read_foreign_source(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("balanced_train_segments.csv", "-0RWZT-miFs, 30.000, 40.000, /m/0bt9lr"),
+        ("csv/eval_segments.csv", ""),
+        ("vggsound.csv", "---g-f_I2yQ,1,people marching,test"),
+        ("data/test.csv", "---g-f_I2yQ_000001.mp4,people marching"),
+        ("meta/esc50.csv", "filename,fold,target,category"),
+        ("annotations/train.csv", "label,youtube_id,time_start,time_end,split"),
+        ("kinetics400_train_list.txt", "abseiling/a.mp4 0"),
+        ("data/audioset.json", '{"data": []}'),
+    ],
+)
+def test_tars_beside_the_list_of_their_labels_are_not_packed_without_them(tmp_path, name, line):
+    write_tar(tmp_path / "tars/train.tar", {"a.mp4": b"x"})
+    (tmp_path / "tars/train_stats.json").write_text('{"count": 1}')
+    assert read_foreign_source(tmp_path).label_names == ()
+    write_list(tmp_path, name, line)
+    with pytest.raises(
+        SourceError, match=f"beside a list that has them. Received: {name.split('/')[-1]}"
+    ) as caught:
+        read_foreign_source(tmp_path)
+    assert caught.value.path.endswith(name) and "Unpack the tars" in caught.value.advice
+    write_tar(tmp_path / "tars/train.tar", {"a.mp4": b"x", "a.cls": b"dog"})
+    assert read_foreign_source(tmp_path).label_names == ("dog",)
+
+
 def test_links_out_of_the_root_are_refused(tmp_path):
     outside = write_records(tmp_path / "outside.tfrecord", [dmvr_record("a")])
     (tmp_path / "in").mkdir()
     (tmp_path / "in/train.tfrecord").symlink_to(outside)
     with pytest.raises(SourceError, match="is a link that leaves"):
         read_foreign_source(tmp_path / "in")
+
+
+@pytest.mark.parametrize("name", ["train.tfrecord", "train.tar"])
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SourceError, match="The shard is not a regular file") as caught:
+        read_foreign_source(tmp_path)
+    assert caught.value.reason == "not_a_file"
 
 
 def test_the_fingerprint_changes_with_the_labels(tmp_path):

@@ -45,7 +45,7 @@ def test_files_that_share_a_key_are_one_clip(tmp_path, media):
         "a/01.json": json.dumps({"url": "x", "labels": ["cat", "dog"]}).encode(),
         "a/02.webm": media["mute"],
         "a/02.flac": media["sound"],
-        "a/02.txt": b"cat; bird\n",
+        "a/02.cls": b"cat, bird\n",
         "a/._03.mp4": b"a note of a Mac",
         "a/id_40.000.mp4": media["film"],
         "a/id_40.000.json": b'{"label": "dog"}',
@@ -83,7 +83,9 @@ def test_files_that_share_a_key_are_one_clip(tmp_path, media):
         ("json", b"no json", (), ()),
         ("json", b"[1]", (), ()),
         ("json", b'{"label": {"a": [true, null, 1.5]}}', (), ()),
-        ("txt", "﻿Hund".encode(), ("Hund",), (0,)),
+        ("cls", b"b, a;c", ("a", "b", "c"), (0, 1, 2)),
+        ("cls", b"\xef\xbb\xbfHund", ("Hund",), (0,)),
+        ("txt", b"a dog, which is a caption", (), ()),
         ("wav.md", b"", (), ()),
     ],
 )
@@ -94,9 +96,9 @@ def test_labels_are_read_where_they_may_be(tmp_path, file, data, names, indices)
     assert [entry.label_indices for entry in source.entries] == [indices]
 
 
-def test_captions_beside_a_description_are_no_labels(tmp_path):
-    members = {"a.mp4": b"x", "a.txt": b"a caption", "a.json": b'{"key": "a"}'}
-    assert read_foreign_source(write_tar(tmp_path / "train.tar", members)).label_names == ()
+def test_captions_beside_labels_change_nothing(tmp_path):
+    members = {"a.mp4": b"x", "a.txt": b"a caption", "a.json": b'{"key": "a", "label": "dog"}'}
+    assert read_foreign_source(write_tar(tmp_path / "train.tar", members)).label_names == ("dog",)
 
 
 def test_a_bad_clip_costs_only_itself(tmp_path, media):

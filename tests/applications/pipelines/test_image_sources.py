@@ -1,6 +1,7 @@
 """Lists of pictures: class folders, and ImageNet in every form in which people have it."""
 
 import json
+import tarfile
 from functools import partial
 
 import numpy as np
@@ -219,6 +220,38 @@ def test_what_is_no_plain_tar_is_refused(tmp_path, data, reason):
     with pytest.raises(SourceError) as caught:
         index_tar(str(write(tmp_path / "x.tar", data)))
     assert caught.value.reason == reason
+
+
+def pax_header(records):
+    """A header of a tar that describes the one after it."""
+    head = tarfile.TarInfo("h")
+    head.type, head.size = tarfile.XHDTYPE, len(records)
+    return head.tobuf() + records + bytes(-len(records) % 512)
+
+
+@pytest.mark.parametrize(
+    "headers", [pax_header(b"20 GNU.sparse.map=x\n"), pax_header(b"") * 3000], ids=["map", "chain"]
+)
+def test_headers_made_to_break_a_reader_are_refused(tmp_path, headers):
+    path = write(tmp_path / "x.tar", headers + tar_bytes({"one": b"1"}))
+    with pytest.raises(SourceError, match="This is not a tar") as caught:
+        index_tar(str(path))
+    assert caught.value.reason == "corrupt"
+
+
+def test_a_file_with_holes_is_passed_over(tmp_path):
+    hole = tarfile.TarInfo("hole")
+    hole.type, hole.size = tarfile.GNUTYPE_SPARSE, 1
+    header = bytearray(hole.tobuf(tarfile.GNU_FORMAT))
+    # One byte of 4096.
+    header[386:410], header[483:495] = (
+        b"00000000000\x0000000000001\x00",
+        b"00000010000\x00",
+    )
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = write(tmp_path / "x.tar", bytes(header) + b"h".ljust(512, b"\0") + tar_bytes({"one": b"1"}))
+    assert [(member.name, member.offset) for member in index_tar(str(path))] == [("one", 1536)]
 
 
 def test_a_flat_validation_folder_without_a_list_is_refused(tmp_path):

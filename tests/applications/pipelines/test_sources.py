@@ -61,6 +61,34 @@ def test_split_folders_are_read(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train", "validation"), ("Train", "Val"), ("training", "valid"), ("videos_train", "videos_val")],
+)
+def test_split_folders_may_be_named_otherwise(tmp_path, train, test):
+    touch(tmp_path, f"{train}/dog/1.mp4", f"{test}/cat/2.mp4", "annotations/notes.txt")
+    source = read_source(tmp_path)
+    assert (source.layout, source.label_names) == ("class folders", ("cat", "dog"))
+    assert {entry.id: entry.split for entry in source.entries} == {
+        f"{train}/dog/1.mp4": "train",
+        f"{test}/cat/2.mp4": "val",
+    }
+
+
+def test_files_right_below_split_folders_have_a_split_and_no_labels(tmp_path):
+    touch(tmp_path, "train/1.mp4", "val/2.mp4")
+    source = read_source(tmp_path)
+    assert (source.layout, source.label_names) == ("a folder of files", ())
+    assert [entry.split for entry in source.entries] == ["train", "val"]
+
+
+@pytest.mark.parametrize("folder", ["train_256/dog", "clips/train/dog", "train/all/dog"])
+def test_files_in_deeper_folders_are_not_packed_without_labels(tmp_path, folder):
+    touch(tmp_path, f"{folder}/1.mp4")
+    with pytest.raises(SourceError, match="does not lie directly in a class folder. Place it as CLASS/FILE"):
+        read_source(tmp_path)
+
+
 def test_split_folders_beside_others_are_refused(tmp_path):
     touch(tmp_path, "train/dog/1.mp4", "test/dog/1.mp4", "extra/dog/1.mp4")
     with pytest.raises(SourceError, match="either split folders or class folders. Received: train beside"):
