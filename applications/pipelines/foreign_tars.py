@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ SOUND_SUFFIXES = ("flac", "wav", "mp3", "ogg", "m4a")
 LABEL_KEYS = ("label", "labels", "class", "classes", "category", "tags")  # of a `.json`, the first one found
 MAX_LABEL_BYTES = 1 << 20
 MAX_MEDIA_BYTES = 1 << 30  # a worker holds them in memory
+_CODES = re.compile(r"(\d+|/\w+/\w+)(\s*[,;]\s*(\d+|/\w+/\w+))*")
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ def _found(place: str, shard: str, sample: dict[str, TarMember]) -> FoundClip:
 def _labels(shard: str, files: dict[str, TarMember]) -> list[str | int]:
     """The labels of a clip; none where they are missing or unreadable."""
     if "cls" in files:
-        return _of_text(_text(shard, files["cls"]).replace(",", ";"))
+        text = _text(shard, files["cls"])
+        # Names have commas, such as VGGSound's "playing violin, fiddle"; numbers and AudioSet's ids do not.
+        return _of_text(text.replace(",", ";") if _CODES.fullmatch(text.strip()) else text)
     if "json" not in files:
         return []
     try:
