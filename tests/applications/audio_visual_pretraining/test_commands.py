@@ -113,7 +113,7 @@ def test_evaluation_says_who_finds_whom_beside_chance(clips, run, tmp_path):
     assert np.shape(report["class_likeness"]) == (2, 2)
     page = (tmp_path / "report.html").read_text()
     assert "the sound finds the picture</td><td>4</td>" in page and "(25.0\N{THIN SPACE}%)" in page
-    assert "guessing finds 50.0\N{THIN SPACE}%" in page and "data:image/svg+xml;base64," in page
+    assert "guessing finds 40.0\N{THIN SPACE}%" in page and "data:image/svg+xml;base64," in page
 
 
 def test_clips_without_labels_are_evaluated_without_the_probe(media, run, tmp_path):
