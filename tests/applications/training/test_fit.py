@@ -141,6 +141,7 @@ DECISIVE = {
     "training.optimizer": "lamb",
     "training.warmup_steps": "3",
     "training.weight_decay": "0.1",
+    "training.layer_decay": "0.5",
     "training.clip_norm": "none",
     "training.ema_momentum": "0.5",
     "training.label_smoothing": "0.2",
