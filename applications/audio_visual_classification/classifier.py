@@ -6,15 +6,15 @@ import keras
 from keras import ops
 
 from zorro_keras.applications.training.audio_visual_preprocessor import AudioVisualPreprocessor
+from zorro_keras.applications.training.backbone_task import BackboneTask
 from zorro_keras.applications.training.endpoints import with_probabilities
 from zorro_keras.applications.training.losses import example_losses, weighted_mean
-from zorro_keras.applications.training.preset_task import PresetTask
 from zorro_keras.layers import ClassificationHead
 from zorro_keras.models import PerceiverIOBackbone, ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class AudioVisualClassifier(PresetTask):
+class AudioVisualClassifier(BackboneTask):
     """Classifies clips from sound, picture, or both.
 
     Every output of the backbone, features `(B, D)`, has its own linear head. One that is named like a stream
@@ -57,11 +57,6 @@ class AudioVisualClassifier(PresetTask):
     backbone_cls = ZorroViTBackbone
     preprocessor_cls = AudioVisualPreprocessor
 
-    def __new__(cls, backbone=None, *args, **kwargs):
-        # keras-hub finds the task of a preset by the class of its backbone, so each class has a task.
-        kinds = {kind.backbone_cls: kind for kind in cls.__subclasses__()}
-        return super().__new__(kinds.get(type(backbone), cls), backbone, *args, **kwargs)
-
     def __init__(
         self, backbone, num_classes, multi_label=False, preprocessor=None, label_smoothing=0.0, **kwargs
     ):
@@ -81,23 +76,11 @@ class AudioVisualClassifier(PresetTask):
         self.label_smoothing = label_smoothing
         self.compile_by_default()
 
-    @classmethod
-    def _check_backbone(cls, backbone):
-        if not isinstance(backbone, cls.backbone_cls):
-            kinds = [kind.backbone_cls.__name__ for kind in (cls, *cls.__subclasses__())]
-            raise ValueError(f"`{cls.__name__}` takes one of {kinds}. Received: {type(backbone).__name__}")
-
     def answer(self, inputs, training=None):
         """Returns the logits for the streams that `inputs` holds: what a call runs."""
         # A backbone that does not learn must not be disturbed either.
         features = self.backbone(inputs, training=training and self.backbone.trainable)
         return {name: self.heads[name](feature) for name, feature in features.items()}
-
-    def export_endpoints(self):
-        """Returns what an export serves: see `clip_endpoints`."""
-        from zorro_keras.applications.training.clip_endpoints import clip_endpoints
-
-        return clip_endpoints(self)
 
     def served(self, outputs):
         """Returns what an export answers: the logits, and the probabilities beside them."""

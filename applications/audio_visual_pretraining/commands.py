@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
+from zorro_keras.applications.pipelines.prepare import prepare
 
-def prepare(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
-    **settings: Any,
-) -> dict[str, Any]:
-    """Packs media files into shards: see `pipelines.prepare.prepare`, whose arguments `settings` are."""
-    from zorro_keras.applications.pipelines.prepare import prepare as pack
-
-    return pack(source, out, **settings, on_progress=on_progress)
+__all__ = ["embed", "evaluate", "predict", "prepare", "search"]
 
 
 def predict(folder: str | os.PathLike[str], source: str | os.PathLike[str]) -> int:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
+from zorro_keras.applications.training import generated_clips_config
 from zorro_keras.applications.training.clip_data_config import AugmentationConfig, DataConfig
 from zorro_keras.applications.training.clip_model_config import ClipModelConfig, check_clip_fits
 from zorro_keras.applications.training.config import TrainingConfig, check, check_least
@@ -81,74 +82,18 @@ class Config:
         check("class_balance", not balance, "false: labels are left alone", balance)
 
 
-# Learns the generated clips on two CPU cores in minutes.
+# Learns the generated clips on two CPU cores in minutes, by a Zorro-ViT, -Swin or -HiP.
 #   zorro-keras train audio_visual_pretraining --config tiny --out RUN
-# Source: ours; the clips, backbone and optimiser are those of `tiny` of audio_visual_classification. Batches
-# are larger: every other clip of one is a wrong answer.
+# Clips, backbones and optimiser are those of audio_visual_classification. Batches are larger: every other
+# clip of one is a wrong answer.
+_COMPARED = {"projection_dim": 64, "temperature": 0.1}
 TINY = Config(
-    data=DataConfig(
-        geometry=ClipGeometry(seconds=2.56, sample_rate_hz=16000, num_frames=16, height_px=32, width_px=32),
-        augmentation=AugmentationConfig(
-            zoom=(1.0, 1.1),
-            flip_rate=0.0,
-            colour_rate=0.5,
-            grey_rate=0.0,
-            num_frequency_masks=1,
-            frequency_mask_bins=4,
-            num_time_masks=1,
-            time_mask_frames=16,
-        ),
-    ),
-    model=ModelConfig(
-        variant="tiny",
-        spectrogram_frames=256,
-        spectrogram_bins=64,
-        video_patch=(4, 8, 8),
-        num_fusion_tokens=8,
-        num_layers=4,
-        num_heads=4,
-        hidden_dim=128,
-        mlp_dim=256,
-        stochastic_depth_rate=0.05,
-        projection_dim=64,
-        temperature=0.1,
-    ),
+    data=generated_clips_config.DATA,
+    model=ModelConfig(**generated_clips_config.ZORRO_VIT, **_COMPARED),
     training=TrainingConfig(epochs=20, batch_size=64, learning_rate=1e-3, warmup_fraction=0.1),
 )
-
-# The same by a Zorro-Swin and a Zorro-HiP, of the sizes that audio_visual_classification has for these clips.
-SWIN_TINY = replace(
-    TINY,
-    model=replace(
-        TINY.model,
-        backbone="zorro_swin",
-        spectrogram_patch=(8, 8),
-        video_patch=(4, 4, 4),
-        num_layers=(2, 2),
-        num_heads=(2, 4),
-        hidden_dim=64,
-        mlp_dim=None,
-        spectrogram_window=(8, 8),
-        video_window=(4, 4, 4),
-        fusion_every="stage",
-    ),
-)
-HIP_TINY = replace(
-    TINY,
-    model=replace(
-        TINY.model,
-        backbone="zorro_hip",
-        variant="mini",
-        num_fusion_tokens=16,
-        num_groups=(8, 3),
-        num_layers=(2, 2),
-        num_latents=(32, 32),
-        hidden_dim=(128, 128),
-        num_heads=(4, 4),
-        mlp_dim=None,
-        embed_dim=128,
-    ),
-)
+SWIN_TINY = replace(TINY, model=ModelConfig(**generated_clips_config.ZORRO_SWIN, **_COMPARED))
+HIP_TINY = replace(TINY, model=ModelConfig(**generated_clips_config.ZORRO_HIP, **_COMPARED))
 
 # The shapes of Zorro's Figure 2 (arXiv 2301.09595), on clips of AudioSet or YouTube-8M without their labels.
 # The paper's pre-training recipe is not public; this one is MMV's losses (arXiv 2006.16228: embeddings of

@@ -8,15 +8,15 @@ import keras
 from keras import ops
 
 from zorro_keras.applications.training.audio_visual_preprocessor import AudioVisualPreprocessor
+from zorro_keras.applications.training.backbone_task import BackboneTask
 from zorro_keras.applications.training.losses import weighted_mean
-from zorro_keras.applications.training.preset_task import PresetTask
 from zorro_keras.layers import ContrastiveHeads
 from zorro_keras.losses import noise_contrastive_losses
 from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
-class AudioVisualPretrainer(PresetTask):
+class AudioVisualPretrainer(BackboneTask):
     """Learns from clips without labels, by noise-contrastive losses between the outputs of a backbone.
 
     For each pair of outputs, every example of a batch must be told from all others: the two embeddings of one
@@ -68,11 +68,6 @@ class AudioVisualPretrainer(PresetTask):
     backbone_cls = ZorroViTBackbone
     preprocessor_cls = AudioVisualPreprocessor
 
-    def __new__(cls, backbone=None, *args, **kwargs):
-        # keras-hub finds the task of a preset by the class of its backbone, so each class has a task.
-        kinds = {kind.backbone_cls: kind for kind in cls.__subclasses__()}
-        return super().__new__(kinds.get(type(backbone), cls), backbone, *args, **kwargs)
-
     def __init__(
         self,
         backbone,
@@ -103,12 +98,6 @@ class AudioVisualPretrainer(PresetTask):
         self.pairs = pairs
         self.stop_stream_gradient = stop_stream_gradient
         self.compile_by_default()
-
-    @classmethod
-    def _check_backbone(cls, backbone):
-        if not isinstance(backbone, cls.backbone_cls):
-            kinds = [kind.backbone_cls.__name__ for kind in (cls, *cls.__subclasses__())]
-            raise ValueError(f"`{cls.__name__}` takes one of {kinds}. Received: {type(backbone).__name__}")
 
     def answer(self, inputs, training=None):
         """Returns the embeddings of what `inputs` hold: what a call runs."""
@@ -154,12 +143,6 @@ class AudioVisualPretrainer(PresetTask):
     def served(self, outputs):
         """Returns what an export answers: the embeddings."""
         return dict(outputs)
-
-    def export_endpoints(self):
-        """Returns what an export serves: see `clip_endpoints`."""
-        from zorro_keras.applications.training.clip_endpoints import clip_endpoints
-
-        return clip_endpoints(self)
 
     def get_config(self):
         return {
