@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 
 from zorro_keras.applications.convert import ConvertOptions, convert
+from zorro_keras.applications.freed_memory import keep_freed_memory
 from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
 from zorro_keras.applications.training.task import TASKS
 
@@ -379,6 +380,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         set_backend(getattr(command, "backend", None))
+        if os.environ.get("KERAS_BACKEND") == "jax":
+            keep_freed_memory()
         return command.run()
     except ZorroError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

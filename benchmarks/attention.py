@@ -149,6 +149,9 @@ def main() -> None:
     arguments = parser.parse_args()
     import numpy as np
 
+    from zorro_keras.applications.freed_memory import keep_freed_memory
+
+    keep_freed_memory()  # as `zorro-keras` does: else half the time goes into pages that come and go
     if arguments.memory_of:
         model = whole_model(arguments.memory_of)
         for _ in range(2):
