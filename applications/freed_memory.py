@@ -25,4 +25,5 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     set_option = ctypes.CDLL(None).mallopt
-    return all([set_option(number, value) == 1 for number, value in KEPT.values()])
+    done = [set_option(number, value) for number, value in KEPT.values()]
+    return all(done)
