@@ -105,6 +105,11 @@ def test_the_recipes_differ_in_balance_windows_and_loss_as_they_tell():
     }
 
 
+def test_kinetics_is_evaluated_on_val_as_in_papers_and_the_others_as_listed():
+    chosen = {name: CONFIGS[name].data.evaluation_split for name in RECIPES}
+    assert chosen == {**dict.fromkeys(RECIPES), "kinetics400_video_only": "val"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters"), [("audioset_perceiver_raw", 24_922_462), ("audioset_perceiver_mel", 86_568_284)]
