@@ -124,7 +124,7 @@ def _files_by_id(
         for name in names:
             path = os.path.normpath(os.path.join(where, name))
             stem, suffix = os.path.splitext(name)
-            readings = _readings(stem) if suffix.lower() in suffixes else ()
+            readings = readings_of(stem) if suffix.lower() in suffixes else ()
             clip_id, numbers = next((found for found in readings if found[0] in ids), (None, ()))
             if clip_id is None:
                 ignored.append(path)
@@ -133,7 +133,7 @@ def _files_by_id(
     return files, ignored
 
 
-def _readings(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
+def readings_of(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
     """What a name may mean, as an id and up to two numbers; the longest id first, as ids hold `_`, too."""
     numbers: tuple[float, ...] = ()
     while True:
@@ -144,6 +144,11 @@ def _readings(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
         if not stem or len(numbers) == 2 or not _NUMBER.fullmatch(last):
             return
         numbers = (float(last), *numbers)
+
+
+def may_be_of(clip: OfficialClip, numbers: tuple[float, ...]) -> bool:
+    """Whether the numbers in a file's name, out of `readings_of`, say nothing against a clip."""
+    return _fit(clip, numbers)[0] != _ANOTHER_PART
 
 
 def _rank(clip: OfficialClip, numbers: tuple[float, ...], path: str) -> tuple[int, float, bool, bool]:
