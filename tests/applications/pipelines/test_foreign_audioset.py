@@ -1,4 +1,4 @@
-"""AudioSet in shards of other libraries has its own order of classes, and tars their labels from its lists."""
+"""Shards of other libraries take AudioSet's order of classes, and tars without labels those of its lists."""
 
 import json
 
@@ -105,7 +105,7 @@ def test_tars_below_a_list_that_has_other_clips_are_not_packed_without_labels(tm
 
 def test_joined_tars_are_packed_and_a_cut_one_counts(tmp_path):
     audioset(tmp_path / "in")
-    clip = write_clip(tmp_path / "clip.mp4", seconds=0.4, width_px=32, height_px=24)
+    write_clip(tmp_path / "clip.mp4", seconds=0.4, width_px=32, height_px=24)
     write_tars(tmp_path / "in", (tmp_path / "clip.mp4").read_bytes())
     cut = tmp_path / "in/tars/20k/train/00.tar"
     cut.write_bytes(cut.read_bytes()[:-9000])
