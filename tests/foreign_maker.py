@@ -76,6 +76,18 @@ def dmvr_record(
     return example(context, lists)
 
 
+def write_features(path: Path) -> Path:
+    """Writes AudioSet's features of four clips, of three to six seconds and of one label each."""
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(4):
+        context = {"video_id": f"{number}", "start_time_seconds": 30.0, "end_time_seconds": 40.0}
+        seconds = random.integers(0, 256, (3 + number, 128), np.uint8)
+        lists = {"audio_embedding": [[second.tobytes()] for second in seconds]}
+        records.append(example({**context, "labels": [number]}, lists))
+    return write_records(path, records)
+
+
 def write_tar(path: Path, members: Mapping[str, bytes]) -> Path:
     """Writes a tar of files."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.foreign_maker import write_features
 from zorro_keras.applications import cli
 from zorro_keras.applications.audio_visual_pretraining import data as pair_data
 from zorro_keras.applications.image_classification import data as image_data
@@ -93,6 +94,8 @@ def test_the_python_of_a_readme_runs(path: Path, tmp_path: Path):
     program = python_program(path.read_text(encoding="utf-8"))
     if not program.strip():
         return
+    if "audioset_features" in program:
+        write_features(tmp_path / "audioset_v1_embeddings/bal_train/0.tfrecord")
     script = tmp_path / path.name
     script.write_text(program, encoding="utf-8")
     result = run([sys.executable, script.name], tmp_path)

@@ -35,10 +35,15 @@ def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | 
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
-        ConfigError: if clips carry several labels and the model is not to be a multi-label one, or a fold is
-            asked of shards.
+        ConfigError: if clips carry several labels and the model is not to be a multi-label one, a fold is
+            asked of shards, or the split to evaluate holds no clip.
     """
-    data = open_clip_data(path, label_names=label_names, test_fold=config.data.test_fold)
+    data = open_clip_data(
+        path,
+        label_names=label_names,
+        test_fold=config.data.test_fold,
+        evaluation_split=config.data.evaluation_split,
+    )
     if data.multi_label and not config.model.multi_label:
         raise ConfigError(
             "`model.multi_label` must be true: clips carry several labels. Received: model.multi_label=False",

@@ -10,6 +10,7 @@ from keras import ops
 from zorro_keras.applications.training.audio_visual_preprocessor import AudioVisualPreprocessor
 from zorro_keras.applications.training.backbone_task import BackboneTask
 from zorro_keras.applications.training.losses import weighted_mean
+from zorro_keras.applications.training.replicas import of_all_replicas, share_of_loss
 from zorro_keras.layers import ContrastiveHeads
 from zorro_keras.losses import noise_contrastive_losses
 from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
@@ -57,8 +58,9 @@ class AudioVisualPretrainer(BackboneTask):
     sounds = model.predict({"audio": mel})["audio_to_video"]  # (B, 512)
     ```
 
-    Negatives are the other clips of the batch: on JAX those on all devices, where replicas of TensorFlow or
-    torch each know their own alone. Clips of one kind in a batch are negatives, too.
+    Negatives are the other clips of the batch, those on all devices: also under `tf.distribute`, whose `fit`
+    takes `presence` as numbers only, and in torch's `DistributedDataParallel`. Clips of one kind in a batch
+    are negatives, too.
 
     Reference:
         Zorro, arXiv 2301.09595, self-supervised training: audio with video, fusion with each. That all terms
@@ -120,7 +122,7 @@ class AudioVisualPretrainer(BackboneTask):
         temperature, terms = self.heads.current_temperature(), []
         for pair, weight in self.pairs.items():
             if (sides := self._sides(pair, y_pred)) is not None:
-                present = self._present(pair, x, y_pred, sample_weight)
+                present = of_all_replicas(self._present(pair, x, y_pred, sample_weight))
                 losses = noise_contrastive_losses(*sides, temperature, present)
                 terms.append(weight * weighted_mean(losses, present))
         if not terms:
@@ -128,7 +130,7 @@ class AudioVisualPretrainer(BackboneTask):
                 f"The inputs must have both outputs of one of the pairs {list(self.pairs)}. "
                 f"Received: embeddings {list(y_pred)}"
             )
-        return sum([*terms, *self.losses])
+        return share_of_loss(sum([*terms, *self.losses]))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         absent = []
@@ -136,7 +138,7 @@ class AudioVisualPretrainer(BackboneTask):
             if (sides := self._sides(pair, y_pred)) is None:
                 absent.append(metric.name)
                 continue
-            present = self._present(pair, x, y_pred, sample_weight)
+            present = of_all_replicas(self._present(pair, x, y_pred, sample_weight))
             metric.update_state(_found(*sides, present), sample_weight=present)
         return {name: result for name, result in self.get_metrics_result().items() if name not in absent}
 
@@ -156,10 +158,12 @@ class AudioVisualPretrainer(BackboneTask):
 
     @staticmethod
     def _sides(pair, y_pred):
-        """Returns both embeddings of a pair, or `None` where the outputs lack one."""
+        """Returns both embeddings of a pair, those of all replicas, or `None` where the outputs lack one."""
         first, second = pair
         names = (f"{first}_to_{second}", f"{second}_to_{first}")
-        return tuple(y_pred[name] for name in names) if all(name in y_pred for name in names) else None
+        if not all(name in y_pred for name in names):
+            return None
+        return tuple(of_all_replicas(y_pred[name]) for name in names)
 
     def _present(self, pair, x, y_pred, sample_weight):
         """Returns which examples `(B,)` have both outputs of a pair; fusion is of whatever there is."""

@@ -39,7 +39,7 @@ def open_data(path: str | Path, config: Config) -> UnlabelledClips:
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
     """
-    return open_unlabelled_clips(path)
+    return open_unlabelled_clips(path, evaluation_split=config.data.evaluation_split)
 
 
 def training_dataset(

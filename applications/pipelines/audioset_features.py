@@ -38,11 +38,7 @@ def audioset_features(
             read, labels of another K `tf.errors.InvalidArgumentError`.
 
     Example:
-        >>> streams = {"audio": zk.streams.Embeddings(length=10, features=128)}
-        >>> backbone = zk.models.ZorroViTBackbone.from_variant("base", streams=streams)
-        >>> model = AudioVisualClassifier(backbone, num_classes=527, multi_label=True)
-        >>> clips = audioset_features("audioset_v1_embeddings/bal_train")
-        >>> model.fit(clips.map(lambda clip: ({"audio": clip["features"]}, clip["labels"])).batch(64))
+        README.md of audio_visual_classification trains a model on them, under "Shards of other libraries".
     """
     path = Path(path)
     files = sorted(path.rglob("*.tfrecord")) if path.is_dir() else [path]

@@ -27,11 +27,29 @@ def audioset(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     Raises:
         SourceError: if the file of the classes is missing or no good, or no clip is there.
     """
-    lists = {part: path for part in LISTS if (path := find_list(root, f"{part}_segments.csv"))}
+    lists = segment_lists(root)
     if not lists:
         return None
     names = read_classes(root)
-    parents = _read_parents(find_list(root, ONTOLOGY))
+    clips, problems = read_segments(lists, names, read_parents(root))
+    return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()), problems=problems)
+
+
+def segment_lists(root: str) -> dict[str, str]:
+    """The paths of those of the three lists that are there, by their names."""
+    return {part: path for part in LISTS if (path := find_list(root, f"{part}_segments.csv"))}
+
+
+def read_segments(
+    lists: Mapping[str, str], names: Mapping[str, str], parents: Mapping[str, Sequence[str]]
+) -> tuple[list[OfficialClip], list[SourceError]]:
+    """The clips on the lists of `segment_lists`, and what is wrong with their other rows.
+
+    Args:
+        lists: as from `segment_lists`.
+        names: as from `read_classes`.
+        parents: as from `read_parents`.
+    """
     clips, problems = [], []
     for part, path in lists.items():
         for line, cells in csv_records(path, skipinitialspace=True):
@@ -43,9 +61,9 @@ def audioset(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
             if None in times:
                 problems.append(bad_row(path, place, "id, start, end and labels", cells))
                 continue
-            labels = _names_of(cells[3].split(","), names, parents)
+            labels = names_of(cells[3].split(","), names, parents)
             clips.append(OfficialClip(place, cells[0], labels, LISTS[part], part, *times))
-    return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()), problems=problems)
+    return clips, problems
 
 
 def read_classes(root: str) -> dict[str, str]:
@@ -74,8 +92,9 @@ def read_classes(root: str) -> dict[str, str]:
     return names
 
 
-def _read_parents(path: str | None) -> dict[str, list[str]]:
+def read_parents(root: str) -> dict[str, list[str]]:
     """The MIDs right above each MID; empty without an ontology."""
+    path = find_list(root, ONTOLOGY)
     if path is None:
         return {}
     parents: dict[str, list[str]] = {}
@@ -92,7 +111,7 @@ def _read_parents(path: str | None) -> dict[str, list[str]]:
     return parents
 
 
-def _names_of(
+def names_of(
     mids: Sequence[str], names: Mapping[str, str], parents: Mapping[str, Sequence[str]]
 ) -> tuple[str, ...]:
     """The names of labels, each once. One that no class stands for stays as it is, to be refused by name."""

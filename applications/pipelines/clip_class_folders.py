@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, walk_files
+from zorro_keras.applications.pipelines.clip_pairs import folders_of_kinds, sounds_of, without_kind
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
 from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
@@ -14,13 +15,19 @@ from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
     """`dog/1.mp4`, `cat/2.wav`, or `train/dog/1.mp4`, `Validation/cat/2.wav`; any folder is one.
 
+    Folders `audio` and `video` beside each other, with the sound and the pictures of the same clips, are no
+    classes: `video/dog/1.mp4` is of the class dog, and `audio/dog/1.wav` its sound.
+
     Where every file lies directly in the root, or in folders of splits, as in a plain folder of files, clips
     have no labels. Folders without clips count for nothing.
 
     Raises:
         SourceError: if folders of classes stand beside folders of splits.
     """
-    files, ignored = _files(root, suffixes)
+    paths, ignored = _files(root, suffixes)
+    sounds = sounds_of(paths)
+    kinds, used = folders_of_kinds(sounds), set(sounds.values())
+    files = [(_folders_of(without_kind(path, kinds)), path) for path in paths if path not in used]
     splits = _splits_of(root, {folders[0] for folders, _ in files if folders})
     if splits:
         ignored += [place for folders, place in files if not folders]
@@ -29,24 +36,25 @@ def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
     for folders, place in files:
         classes = folders[num_split_folders:]
         split = splits[folders[0]] if splits else None
-        rows.append(SourceRow(place, place, classes if len(classes) == 1 else (), split=split))
+        labels, sound = classes if len(classes) == 1 else (), sounds.get(place, "")
+        rows.append(SourceRow(place, place, labels, split=split, sound=sound))
     if all(len(folders) == num_split_folders for folders, _ in files):
         rows = [replace(row, labels=None) for row in rows]
         return ClipListing("a folder of files", root, rows, ignored=ignored)
     return ClipListing("class folders", root, rows, ignored=ignored)
 
 
-def _files(root: str, suffixes: tuple[str, ...]) -> tuple[list[tuple[tuple[str, ...], str]], list[str]]:
-    """The folders above each clip, and its path; and the paths of all other files."""
+def _folders_of(path: str) -> tuple[str, ...]:
+    return tuple(path.split(os.sep)[:-1])
+
+
+def _files(root: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The paths of the clips, and those of all other files."""
     files, ignored = [], []
     for where, names in walk_files(root):
-        folders = () if where == "." else tuple(where.split(os.sep))
         for name in names:
-            place = os.path.join(*folders, name)
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                files.append((folders, place))
-            else:
-                ignored.append(place)
+            is_clip = name.lower().endswith(suffixes) and not name.startswith(".")
+            (files if is_clip else ignored).append(os.path.normpath(os.path.join(where, name)))
     return files, ignored
 
 

@@ -30,11 +30,13 @@ class ClipData:
         origin: `ShardSet` or `Source`.
         clips: dict from split name to a tuple of `RecordLocation` or `ClipEntry`, in a fixed order.
         faults: `FaultSlot`, for `host_errors`.
+        chosen_split: optional str. The split that is evaluated, where the caller has chosen one.
     """
 
     origin: ShardSet | Source
     clips: dict[str, tuple[Any, ...]]
     faults: FaultSlot = field(default_factory=FaultSlot, compare=False)
+    chosen_split: str | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -63,8 +65,8 @@ class ClipData:
 
     @property
     def evaluation_split(self) -> str:
-        """ "test", or "val" where there is no labelled test split, as in Kinetics."""
-        return "test" if self.clips["test"] else "val"
+        """The one chosen; else "test", or "val" where there is no labelled test split."""
+        return self.chosen_split or ("test" if self.clips["test"] else "val")
 
     def split(self, name: str) -> tuple[Any, ...]:
         """The clips of a split.
@@ -96,6 +98,7 @@ def open_clip_data(
     *,
     label_names: Sequence[str] | None = None,
     test_fold: int | None = None,
+    evaluation_split: str | None = None,
     needs_labels: bool = True,
 ) -> ClipData:
     """Opens a folder of shards or a source, as `read_source` takes one, and checks all of it.
@@ -104,11 +107,12 @@ def open_clip_data(
         path: str or path.
         label_names: optional sequence of str. The classes a model was trained on, in its order.
         test_fold: optional int. For a source in folds, that which becomes the split "test".
+        evaluation_split: optional str. "val" or "test": which is evaluated where both are there.
         needs_labels: bool. False: clips without any labels will do.
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted, or hold other classes; every bad row is named.
-        ConfigError: if a fold is asked of shards.
+        ConfigError: if a fold is asked of shards, or the split chosen holds no clip.
     """
     if is_shards(path):
         _check_no_fold(path, test_fold)
@@ -137,17 +141,22 @@ def open_clip_data(
             path=path, stage="labels", reason="bad_label",
             advice="Use them to pre-train (`audio_visual_pretraining`), or give a CSV with a column `label`.",
         )  # fmt: skip
-    return ClipData(origin, clips, faults)
+    _check_split(clips, path, evaluation_split)
+    return ClipData(origin, clips, faults, evaluation_split)
 
 
-def open_unlabelled_clips(path: str | Path) -> UnlabelledClips:
+def open_unlabelled_clips(path: str | Path, *, evaluation_split: str | None = None) -> UnlabelledClips:
     """Opens clips, with labels or without, for a model that leaves them alone.
+
+    Args:
+        path, evaluation_split: as for `open_clip_data`.
 
     Raises:
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
+        ConfigError: if the split chosen holds no clip.
     """
-    data = open_clip_data(path, needs_labels=False)
-    return UnlabelledClips(data.origin, data.clips, data.faults)
+    data = open_clip_data(path, evaluation_split=evaluation_split, needs_labels=False)
+    return UnlabelledClips(data.origin, data.clips, data.faults, data.chosen_split)
 
 
 def clip_examples(
@@ -199,6 +208,16 @@ def clip_examples(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _check_split(clips: dict[str, tuple[Any, ...]], path: str | Path, chosen: str | None) -> None:
+    if chosen is not None and not clips[chosen]:
+        filled = [split for split in ("val", "test") if clips[split]]
+        raise ConfigError(
+            f"`data.evaluation_split` must be None or a split that holds clips: {filled}. "
+            f"Received: data.evaluation_split={chosen!r}",
+            path=path, stage="config", reason="bad_value",
+        )  # fmt: skip
 
 
 def _check_no_fold(path: str | Path, test_fold: int | None) -> None:

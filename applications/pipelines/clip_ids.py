@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, walk_files
+from zorro_keras.applications.pipelines.clip_pairs import sounds_of
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
 
@@ -48,12 +51,14 @@ def find_clips(
     label_names: tuple[str, ...] | None = None,
     problems: Sequence[SourceError] = (),
     any_part: bool = False,
+    pictures: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> ClipListing:
     """Finds the file of each clip, anywhere below a folder.
 
     Names may be ID, ID_START or ID_START_END, with Y before them, zeros before numbers, and numbers that
     are seconds or milliseconds. A file holds the clip itself, not the whole video. Of several, one
-    below a folder `replacement...` comes first, then one with pictures.
+    below a folder `replacement...` comes first, then one with pictures. A sound of the same name in a folder
+    `audio`, beside a folder `video`, belongs to it.
 
     Args:
         layout: str. The name of the data set.
@@ -62,31 +67,52 @@ def find_clips(
         suffixes: tuple of str. The files that count.
         label_names, problems: as for `ClipListing`.
         any_part: bool. Whether a file with other times than the list's will do where there is no better.
+        pictures: dict of id to paths. Single pictures of clips, for those without a film.
 
     Raises:
         SourceError: if not one of the clips is there.
     """
     files, ignored = _files_by_id(root, {clip.id for clip in clips}, suffixes)
+    sounds = sounds_of(path for found in files.values() for _, path in found)
     rows, official, missing = [], Counter(), defaultdict(list)
     for clip in clips:
         official[clip.part] += 1
-        ranked = sorted((_rank(clip, numbers, path), path) for numbers, path in files.get(clip.id, ()))
-        if ranked and (any_part or ranked[0][0][0] != _ANOTHER_PART):
-            rows.append(SourceRow(clip.place, ranked[0][1], clip.labels, split=clip.split))
-        else:
+        best = _best_of(clip, files.get(clip.id, ()), any_part)
+        parts = _parts_of(best, sounds, pictures.get(clip.id, ()))
+        if parts is None:
             missing[clip.part].append(clip.id)
+        else:
+            rows.append(SourceRow(clip.place, labels=clip.labels, split=clip.split, **parts))
     if clips and not rows:
         raise SourceError(
             f"None of the {len(clips)} clips on the lists of {layout} is there. The first: {clips[0].id!r}",
             path=root, stage="read_source", reason="empty_source",
             advice="Put the files below this folder, named ID.mp4, ID_START.mp4 or ID_START_END.mp4.",
         )  # fmt: skip
-    used = {row.path for row in rows}
-    ignored += [path for found in files.values() for _, path in found if path not in used]
+    used = {path for row in rows for path in (row.path, row.sound, *row.pictures)}
+    ignored += [path for found in files.values() for _, path in found]
+    ignored = [path for path in ignored if path not in used]
     return ClipListing(
         layout, root, rows, label_names, sorted(ignored), problems, dict(official),
         {part: tuple(ids) for part, ids in missing.items()},
     )  # fmt: skip
+
+
+def _best_of(
+    clip: OfficialClip, files: Sequence[tuple[tuple[float, ...], str]], any_part: bool
+) -> str | None:
+    """The path of the file that is best for a clip; None where none will do."""
+    ranked = sorted((_rank(clip, numbers, path), path) for numbers, path in files)
+    return ranked[0][1] if ranked and (any_part or ranked[0][0][0] != _ANOTHER_PART) else None
+
+
+def _parts_of(
+    best: str | None, sounds: Mapping[str, str], pictures: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """What a row tells of the files of a clip; None where there are none."""
+    if best is not None and (not pictures or best.lower().endswith(_WITH_PICTURES)):
+        return {"path": best, "sound": sounds.get(best, "")}
+    return {"path": best or pictures[0], "sound": best or "", "pictures": pictures} if pictures else None
 
 
 def _files_by_id(
@@ -98,7 +124,7 @@ def _files_by_id(
         for name in names:
             path = os.path.normpath(os.path.join(where, name))
             stem, suffix = os.path.splitext(name)
-            readings = _readings(stem) if suffix.lower() in suffixes else ()
+            readings = readings_of(stem) if suffix.lower() in suffixes else ()
             clip_id, numbers = next((found for found in readings if found[0] in ids), (None, ()))
             if clip_id is None:
                 ignored.append(path)
@@ -107,7 +133,7 @@ def _files_by_id(
     return files, ignored
 
 
-def _readings(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
+def readings_of(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
     """What a name may mean, as an id and up to two numbers; the longest id first, as ids hold `_`, too."""
     numbers: tuple[float, ...] = ()
     while True:
@@ -118,6 +144,11 @@ def _readings(stem: str) -> Iterator[tuple[str, tuple[float, ...]]]:
         if not stem or len(numbers) == 2 or not _NUMBER.fullmatch(last):
             return
         numbers = (float(last), *numbers)
+
+
+def may_be_of(clip: OfficialClip, numbers: tuple[float, ...]) -> bool:
+    """Whether the numbers in a file's name, out of `readings_of`, say nothing against a clip."""
+    return _fit(clip, numbers)[0] != _ANOTHER_PART
 
 
 def _rank(clip: OfficialClip, numbers: tuple[float, ...], path: str) -> tuple[int, float, bool, bool]:

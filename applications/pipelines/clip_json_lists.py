@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from zorro_keras.applications.pipelines.clip_audioset import read_classes
 from zorro_keras.applications.pipelines.clip_ids import OfficialClip, find_clips
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, list_folders
+from zorro_keras.applications.pipelines.clip_pairs import pictures_of
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
@@ -20,7 +21,8 @@ def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
     """`{"data": [{"video_id": ID, "wav": PATH, "labels": "/m/...,/m/..."}, ...]}` in a file for each split.
 
     A file is of the test or validation where its name has the word, and else of training. The paths are those
-    of another machine, so that files are found by id, or without one by the name of the sound file.
+    of another machine, so that files are found by id, or without one by the name of the sound file. Pictures
+    may lie one by one in folders `frame_0` and so on, as CAV-MAE has them, or in a folder for each clip.
 
     Returns:
         `ClipListing`; None where no such list is there.
@@ -39,7 +41,9 @@ def json_lists(root: str, suffixes: tuple[str, ...]) -> ClipListing | None:
         for part, split in [_part_of(path)]
         for place, clip_id, mids in _read(path)
     ]
-    return find_clips("AudioSet", root, clips, suffixes, label_names=tuple(names.values()))
+    pictures = pictures_of(root, {clip.id for clip in clips})
+    label_names = tuple(names.values())
+    return find_clips("AudioSet", root, clips, suffixes, label_names=label_names, pictures=pictures)
 
 
 def is_json_list(path: str) -> bool:

@@ -49,15 +49,19 @@ def read_listing(path: str, suffixes: tuple[str, ...], test_fold: int | None = N
 
 def find_official_list(root: str) -> str | None:
     """The first list of a public data set of clips with labels in a folder; None where there is none."""
-    names = (*(f"{part}_segments.csv" for part in AUDIOSET_LISTS), "vggsound.csv", "esc50.csv")
-    found = next(filter(None, (find_list(root, name) for name in names)), None)
     unnamed = (
         path
         for paths in list_folders(root)
         for path in paths
         if is_json_list(path) or is_annotation(path) or is_vggsound_list(path) or is_path_list(path)
     )
-    return found or next(unnamed, None)
+    return find_named_list(root) or next(unnamed, None)
+
+
+def find_named_list(root: str) -> str | None:
+    """As `find_official_list`, of those that no other data set has: by the name of the file."""
+    names = (*(f"{part}_segments.csv" for part in AUDIOSET_LISTS), "vggsound.csv", "esc50.csv")
+    return next(filter(None, (find_list(root, name) for name in names)), None)
 
 
 def _of_folder(path: str, suffixes: tuple[str, ...], test_fold: int | None) -> ClipListing:

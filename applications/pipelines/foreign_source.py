@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from zorro_keras.applications.pipelines.clip_layouts import find_official_list
+from zorro_keras.applications.pipelines.clip_layouts import find_named_list, find_official_list
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.foreign_audioset import AudioSetClasses, find_classes, join_lists
 from zorro_keras.applications.pipelines.foreign_entry import ForeignEntry, FoundClip
 from zorro_keras.applications.pipelines.foreign_sequence_examples import find_records
 from zorro_keras.applications.pipelines.foreign_tars import find_samples
@@ -81,17 +83,32 @@ def read_foreign_source(
     for shard in shards:
         _check_name(root, shard)
     layout, found = (find_samples if are_tars == {True} else find_records)(shards, root)
-    label_names, entries = _with_labels(found)
-    if are_tars == {True} and not label_names:
+    classes = find_classes(root)
+    if are_tars == {True} and not any(clip.label_names or clip.label_numbers for clip in found):
+        joined = None if classes is None else join_lists(found, classes)
+        if joined is not None:
+            return _source(root, f"AudioSet in {layout}", classes.label_names, **vars(joined))
         _check_no_list_has_the_labels(root)
+    label_names, entries = _with_labels(found, classes)
     splits = _splits_of(root, found) or _dealt_splits(found, test_fraction, seed)
     entries = [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
+    return _source(root, layout, label_names, entries)
+
+
+def _source(
+    root: str,
+    layout: str,
+    label_names: tuple[str, ...],
+    entries: Sequence[ForeignEntry],
+    **official: Any,
+) -> ForeignSource:
     return ForeignSource(
         entries=tuple(sorted(entries, key=lambda entry: entry.id)),
         label_names=label_names,
         multi_label=any(len(entry.label_indices) > 1 for entry in entries),
         root=root,
         layout=layout,
+        **official,
     )
 
 
@@ -106,13 +123,13 @@ def _check_name(root: str, shard: str) -> None:
 
 def _check_no_list_has_the_labels(root: str) -> None:
     """Refuses a public data set as it was downloaded: packed like this it would lose its labels unnoticed."""
-    path = find_official_list(root)
+    path = find_official_list(root) or find_named_list(os.path.dirname(root))
     if path is not None:
         name = os.path.basename(path)
         raise _refusal(
             path,
-            f"Tars without labels must not lie beside a list that has them. Received: {name}",
-            advice="Unpack the tars below this folder, so that the list says what each file is. To pack them "
+            f"Tars without labels must not lie beside or below a list that has them. Received: {name}",
+            advice="Unpack the tars below its folder, so that the list says what each file is. To pack them "
             "without labels, put them into a folder of their own.",
         )
 
@@ -121,12 +138,16 @@ def _is_shard(name: str) -> bool:
     return bool(_TAR.search(name) or _RECORDS.search(name))
 
 
-def _with_labels(found: Sequence[FoundClip]) -> tuple[tuple[str, ...], list[ForeignEntry]]:
+def _with_labels(
+    found: Sequence[FoundClip], classes: AudioSetClasses | None
+) -> tuple[tuple[str, ...], list[ForeignEntry]]:
     """The classes, and the entries with theirs.
 
     Names count before numbers: the script of DMVR numbers its labels anew each time it runs, so that training
     and test shards differ in them.
     """
+    if classes is not None and any(clip.label_names or clip.label_numbers for clip in found):
+        return classes.label_names, _labelled(found, classes.indices_of(found))
     names = tuple(sorted({name for clip in found for name in clip.label_names}))
     if names:
         index = {name: number for number, name in enumerate(names)}
@@ -134,11 +155,14 @@ def _with_labels(found: Sequence[FoundClip]) -> tuple[tuple[str, ...], list[Fore
     else:
         labels = [{number for number in clip.label_numbers if 0 <= number <= MAX_INDEX} for clip in found]
         names = tuple(str(number) for number in range(max(set().union(*labels), default=-1) + 1))
-    entries = [
+    return names, _labelled(found, labels)
+
+
+def _labelled(found: Sequence[FoundClip], labels: Sequence[set[int]]) -> list[ForeignEntry]:
+    return [
         replace(clip.entry, label_indices=tuple(sorted(group)))
         for clip, group in zip(found, labels, strict=True)
     ]
-    return names, entries
 
 
 def _splits_of(root: str, found: Sequence[FoundClip]) -> list[str] | None:

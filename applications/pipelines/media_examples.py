@@ -102,6 +102,7 @@ def _task(source: Source, place: dict[str, Any], reading: MediaReading, windows_
         on_error=reading.on_error,
         index=int(place["index"]),
         position=int(place["position"]),
+        parts=entry.parts,
     )
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from zorro_keras.applications.pipelines.clip_parts import of_each_file
 from zorro_keras.applications.pipelines.clip_record import PackedClip, encode_clip_record
 from zorro_keras.applications.pipelines.faults import MediaError, OnError
 from zorro_keras.applications.pipelines.media import MediaInfo, Track, decode_track, probe
@@ -88,9 +90,25 @@ def pack_clip(task: PackTask) -> PackedRecord:
             them all.
     """
     entry, start = task.entry, task.entry.start_seconds or 0.0
-    track = decode_to_pack(task, entry.path, start, entry.end_seconds)
+    files = [(entry.path, STREAMS)] if entry.parts is None else entry.parts.files(STREAMS)
+    tracks, lost = decode_each(task, files, start, entry.end_seconds)
     name = os.path.relpath(entry.path, task.root).replace(os.sep, "/")
-    return packed(task, [track], start_seconds=start, data_path=name)
+    return packed(task, tracks, start_seconds=start, data_path=name, lost=lost)
+
+
+def decode_each(
+    task: PackTask,
+    files: Sequence[tuple[Any, tuple[str, ...]]],
+    start_seconds: float,
+    end_seconds: float | None,
+) -> tuple[list[tuple[Track, bool]], tuple[tuple[str, MediaError], ...]]:
+    """Decodes as much as is packed of each file of a clip: see `of_each_file`, whose results these are."""
+    return of_each_file(
+        files,
+        task.root,
+        task.on_error,
+        lambda file, streams: decode_to_pack(task, file, start_seconds, end_seconds, streams=streams),
+    )
 
 
 def decode_to_pack(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from zorro_keras.applications.pipelines.faults import MediaError
 from zorro_keras.applications.pipelines.foreign_entry import EmbeddedClip
 from zorro_keras.applications.pipelines.media_bytes import MediaBytes
 from zorro_keras.applications.pipelines.media_request import STREAMS
-from zorro_keras.applications.pipelines.pack_clip import PackedRecord, PackTask, decode_to_pack, packed
+from zorro_keras.applications.pipelines.pack_clip import PackedRecord, PackTask, decode_each, packed
 
 
 def pack_foreign_clip(task: PackTask) -> PackedRecord:
@@ -20,23 +19,13 @@ def pack_foreign_clip(task: PackTask) -> PackedRecord:
     clip = entry.load(task.root)
     if task.label_names and not entry.label_indices:
         raise entry.fault("The clip has no label that can be read, while others have.", "bad_label")
-    tracks, lost = [], []
-    files = _files(clip)
-    for file, streams in files:
-        try:
-            tracks.append(decode_to_pack(task, file, *clip.window, streams=streams))
-        except MediaError as error:
-            if len(files) == 1 or task.on_error != "drop_modality":
-                raise
-            lost.append((streams[0], error))
-    if not tracks:
-        raise lost[0][1]
+    tracks, lost = decode_each(task, _files(clip), *clip.window)
     return packed(
         task,
         tracks,
         start_seconds=clip.start_seconds,
         data_path=clip.media_name or entry.id,
-        lost=tuple(lost),
+        lost=lost,
         remarks=clip.remarks,
     )
 

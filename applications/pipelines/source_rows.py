@@ -11,8 +11,9 @@ import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from zorro_keras.applications.pipelines.clip_parts import ClipParts
 from zorro_keras.applications.pipelines.faults import SourceError
 
 SPLITS = ("train", "val", "test")
@@ -31,6 +32,8 @@ class SourceRow:
         labels: tuple of str; None where the source has no labels at all.
         start, end: str. Seconds, or blank.
         split: str or `None`. `None` where the source names no splits at all.
+        sound: str. Another file that has the sound, or blank.
+        pictures: tuple of str. Files of a picture each, in their order, where no media file has them.
     """
 
     place: str
@@ -39,6 +42,8 @@ class SourceRow:
     start: str = ""
     end: str = ""
     split: str | None = None
+    sound: str = ""
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,19 @@ class ClipEntry:
     end_seconds: float | None
     split: str
     num_bytes: int = 0
+
+    parts: ClassVar[ClipParts | None] = None  # of a clip that is one file
+
+
+@dataclass(frozen=True)
+class PartedEntry(ClipEntry):
+    """A clip of several files. Its `path` is one of them, `num_bytes` are those of all.
+
+    Attributes:
+        parts: `ClipParts`.
+    """
+
+    parts: ClipParts | None = None
 
 
 class BadRowsError(SourceError):
@@ -121,10 +139,10 @@ class RowChecker:
     def _check_row(self, row: SourceRow, indices: dict[str, int]) -> ClipEntry | None:
         before = len(self.problems)
         given = row.labels or ()
-        if not all(_is_text(cell) for cell in (row.path, *given, row.start, row.end, row.split or "")):
+        if not all(_is_text(cell) for cell in _texts_of(row)):
             self._add(row, "bad_encoding", "holds bytes that are not UTF-8")
             return None
-        name, num_bytes = self._check_path(row)
+        name, num_bytes = self._check_path(row, row.path)
         labels = tuple(sorted({index for label in given if (index := indices.get(label)) is not None}))
         self._check_labels(row, indices)
         before_times = len(self.problems)
@@ -137,33 +155,42 @@ class RowChecker:
             clip_id = f"{name}@{start or 0.0}-{'' if end is None else end}"
         if name and has_times:
             self._check_is_new(row, clip_id)
+        parts = {path: self._check_path(row, path) for path in (*row.pictures, row.sound) if path}
         if len(self.problems) > before:
             return None
-        path = os.path.join(self.root, *name.split("/"))
-        return ClipEntry(clip_id, path, labels, start, end, row.split or "", num_bytes)
+        entry = (clip_id, self._full(name), labels, start, end, row.split or "")
+        if not parts:
+            return ClipEntry(*entry, num_bytes)
+        pictures = tuple(self._full(parts[path][0]) for path in row.pictures) or self._full(name)
+        sound = self._full(parts[row.sound][0]) if row.sound else None
+        num_bytes = sum(dict([(name, num_bytes), *parts.values()]).values())
+        return PartedEntry(*entry, num_bytes, ClipParts(pictures, sound))
 
-    def _check_path(self, row: SourceRow) -> tuple[str, int]:
+    def _full(self, name: str) -> str:
+        return os.path.join(self.root, *name.split("/"))
+
+    def _check_path(self, row: SourceRow, path: str) -> tuple[str, int]:
         """The path in its shortest form, relative to the root, and the file's size; blank where it is no
         good.
         """
-        if not row.path.strip() or "\0" in row.path:
-            self._add(row, "bad_row", f"the path is blank or no path. Received: {row.path!r}")
+        if not path.strip() or "\0" in path:
+            self._add(row, "bad_row", f"the path is blank or no path. Received: {path!r}")
             return "", 0
-        full = os.path.normpath(os.path.join(self.root, row.path))
+        full = os.path.normpath(os.path.join(self.root, path))
         name = os.path.relpath(full, self.root).replace(os.sep, "/")
         if posixpath.normpath(name).split("/")[0] == "..":
-            self._add(row, "outside_root", f"{row.path!r} lies outside of {self.root!r}")
+            self._add(row, "outside_root", f"{path!r} lies outside of {self.root!r}")
             return "", 0
         try:
             status = os.stat(full)
         except OSError as error:
             reason = "no_permission" if isinstance(error, PermissionError) else "missing_file"
-            self._add(row, reason, f"{row.path!r} cannot be found: {error.strerror}")
+            self._add(row, reason, f"{path!r} cannot be found: {error.strerror}")
             return name, 0
         if not stat.S_ISREG(status.st_mode):
-            self._add(row, "not_a_file", f"{row.path!r} is not a regular file")
+            self._add(row, "not_a_file", f"{path!r} is not a regular file")
         elif os.path.commonpath([self.root, os.path.realpath(full)]) != self.root:
-            self._add(row, "outside_root", f"{row.path!r} is a link that leaves {self.root!r}")
+            self._add(row, "outside_root", f"{path!r} is a link that leaves {self.root!r}")
         return name, status.st_size
 
     def _check_labels(self, row: SourceRow, indices: dict[str, int]) -> None:
@@ -223,6 +250,10 @@ class RowChecker:
         self.problems.append(
             SourceError(message, path=row.path, row=row.place, stage="read_source", reason=reason)
         )
+
+
+def _texts_of(row: SourceRow) -> list[str]:
+    return [row.path, *(row.labels or ()), row.start, row.end, row.split or "", row.sound, *row.pictures]
 
 
 def _is_text(cell: str) -> bool:

@@ -16,7 +16,7 @@ STREAMS = ("audio", "video")
 
 @dataclass(frozen=True)
 class ClipReadingConfig:
-    """The window of a clip, and what happens to clips that cannot be read.
+    """The window of a clip, what happens to clips that cannot be read, and which clips are held out.
 
     Args:
         geometry: `ClipGeometry`. The time-aligned window of sound and picture.
@@ -27,6 +27,8 @@ class ClipReadingConfig:
         deadline_seconds: float > 0. A clip that takes longer to decode counts as bad.
         max_worker_bytes: optional int >= 1. A clip that needs more memory to decode counts as bad. None is
             no limit.
+        evaluation_split: "val", "test" or None: what training validates on and `evaluate` measures where both
+            are there. None is "test", or "val" where no clip of it is there.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -38,6 +40,7 @@ class ClipReadingConfig:
     num_workers: int = 2
     deadline_seconds: float = 30.0
     max_worker_bytes: int | None = MAX_WORKER_BYTES
+    evaluation_split: Literal["val", "test"] | None = None
 
     def __post_init__(self) -> None:
         check_least(self, 1, "num_workers", "max_worker_bytes")

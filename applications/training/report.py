@@ -26,7 +26,7 @@ def evaluate_run(
     subsets: Sequence[Subset] | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """Measures on the test split what a run knows from each subset of its streams.
+    """Measures on the split that is held out what a run knows from each subset of its streams.
 
     "Audio only" takes the other streams out of the model's inputs. Logits are averaged over the configured
     windows of a clip. Every clip counts in every subset: one that lacks all streams of a subset is answered
@@ -35,7 +35,7 @@ def evaluate_run(
 
     Args:
         run_dir: folder of the run.
-        data_path: shards or a source with a test split.
+        data_path: shards or a source with a test split, or the one that `data.evaluation_split` names.
         subsets: optional sequence of tuples of streams. All non-empty subsets by default.
         out: optional folder. `report/` in the run by default.
 
@@ -49,10 +49,12 @@ def evaluate_run(
     """
     run = open_run(run_dir)
     subsets = _checked(run, subsets)
-    scores = _score(run, data_path, subsets)
+    data = task_module(run.task_name, "data").open_data(data_path, run.config, label_names=run.label_names)
+    scores = _score(run, data, subsets)
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
+        "split": data.evaluation_split,
         "backend": keras.backend.backend(),
         "label_names": list(run.label_names),
         "multi_label": run.task.multi_label,
@@ -83,10 +85,8 @@ def _checked(run: Run, subsets: Sequence[Subset] | None) -> list[Subset]:
     return list(dict.fromkeys(by_content[frozenset(subset)] for subset in subsets))
 
 
-def _score(run: Run, data_path: str | os.PathLike[str], subsets: Sequence[Subset]) -> SubsetScores:
-    module = task_module(run.task_name, "data")
-    data = module.open_data(data_path, run.config, label_names=run.label_names)
-    batches, window_ids = module.evaluation_dataset(
+def _score(run: Run, data: Any, subsets: Sequence[Subset]) -> SubsetScores:
+    batches, window_ids = task_module(run.task_name, "data").evaluation_dataset(
         data, run.config, run.task.preprocessor, faults_path=run.folder.faults_file
     )
     with host_errors(data.faults):

@@ -49,7 +49,7 @@ def open_data(path: str | Path, config: Config, *, label_names: Sequence[str] | 
         ShardError, SourceError: if the data cannot be trusted; every bad row is named.
         ConfigError: if clips carry several labels.
     """
-    data = open_clip_data(path, label_names=label_names)
+    data = open_clip_data(path, label_names=label_names, evaluation_split=config.data.evaluation_split)
     if data.multi_label:
         raise ConfigError(
             "The autoencoder reads one label of each clip. Received: clips with several",

@@ -12,7 +12,8 @@ def noise_contrastive_losses(first, second, temperature=0.07, present=None):
     Embeddings are compared by their cosine over the temperature. Of each, the other one of the same example
     is the right answer, and those of all other examples are wrong ones: a softmax over the batch, once over
     the rows and once over the columns. All of it is float32, whatever the embeddings are. Where the batch is
-    spread over devices as one array, its negatives are those of all devices.
+    spread over devices as one array, its negatives are those of all devices; replicas that each have a share
+    of it gather their embeddings first, as `AudioVisualPretrainer` does.
 
     Args:
         first, second: float tensors `(B, D)`, of any length.

@@ -1,12 +1,14 @@
 """Configurations: each recipe is consistent, and nonsense is refused by name."""
 
 import dataclasses
+import json
 import math
 import re
 import shlex
 
 import pytest
 
+from tests import clip_maker
 from tests.without_numbers import without_numbers
 from zorro_keras import streams
 from zorro_keras.applications import cli
@@ -95,6 +97,32 @@ def test_a_recipe_tells_its_protocol_balance_test_cost_and_commands(name, monkey
     assert isinstance(understood[-1], cli.Evaluate) and understood[-1].run_dir == train.out
 
 
+# Added to the training of a recipe, so that it takes seconds.
+LIGHTER = (
+    *("training.epochs=1", "training.steps_per_epoch=1", "training.batch_size=2"),
+    *("training.mixed_precision=false", "data.test_clips=1", "data.num_workers=1"),
+    *("data.geometry.num_frames=2", "data.geometry.height_px=16", "data.geometry.width_px=16"),
+    *("model.num_layers=1", "model.num_heads=2", "model.hidden_dim=8", "model.mlp_dim=8"),
+    "model.num_fusion_tokens=2",
+)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_recipe_of_kinetics_run_one_after_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "set_backend", lambda backend: None)
+    media = clip_maker.encoded(tmp_path)
+    clip_maker.kinetics(tmp_path / "k400")
+    names = ("train/-3B32lodo2M", "train/0347ZoDXyP0", "val/0wR5jVB-WPk", "test/kFC3KY2bOP8")
+    clip_maker.put(media, tmp_path / "k400", *(f"{name}.mp4" for name in names))
+    lighter = [word for setting in LIGHTER for word in ("--set", setting)]
+    for words in _commands(recipes.kinetics400_video_only.__doc__):
+        assert cli.main([*words, *(lighter if words[0] == "train" else [])]) == 0, words
+    report = json.loads((tmp_path / "runs/k400/report/report.json").read_text())
+    assert (report["num_clips"], report["label_names"]) == (1, ["abseiling", "air drumming"])
+    assert report["split"] == "val"
+
+
 def test_the_recipes_differ_in_balance_windows_and_loss_as_they_tell():
     told = {name: (CONFIGS[name].data.class_balance, CONFIGS[name].data.test_clips) for name in RECIPES}
     assert told == {
@@ -103,6 +131,11 @@ def test_the_recipes_differ_in_balance_windows_and_loss_as_they_tell():
         "kinetics400_video_only": (False, 4),
         "esc50_audio_only": (False, 1),
     }
+
+
+def test_kinetics_is_evaluated_on_val_as_in_papers_and_the_others_as_listed():
+    chosen = {name: CONFIGS[name].data.evaluation_split for name in RECIPES}
+    assert chosen == {**dict.fromkeys(RECIPES), "kinetics400_video_only": "val"}
 
 
 @pytest.mark.slow

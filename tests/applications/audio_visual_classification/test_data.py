@@ -490,6 +490,26 @@ def test_a_fold_of_esc50_is_chosen_by_a_setting_and_never_of_shards(packed_folde
         open_data(packed_folder, _config(test_fold=1))
 
 
+def test_the_split_that_is_evaluated_may_be_chosen_where_both_are_there(media_folder, tmp_path):
+    media = {".mp4": next(media_folder.rglob("*.mp4")).read_bytes()}
+    splits = ("train", "val", "test")
+    clip_maker.put(media, tmp_path, *(f"{split}/{name}/1.mp4" for split in splits for name in LABELS))
+    for chosen, expected in ((None, "test"), ("val", "val"), ("test", "test")):
+        config = _config(evaluation_split=chosen)
+        data = open_data(tmp_path, config)
+        assert data.evaluation_split == expected
+        assert evaluation_dataset(data, config, preprocess)[1] == [
+            f"{expected}/{name}/1.mp4" for name in LABELS
+        ]
+
+
+def test_a_split_to_evaluate_without_clips_is_refused_with_those_that_have_some(packed_folder):
+    with pytest.raises(
+        ConfigError, match=r"a split that holds clips: \['test'\]. Received: data.evaluation_split='val'"
+    ):
+        open_data(packed_folder, _config(evaluation_split="val"))
+
+
 def test_media_files_are_evaluated_in_order(media_folder):
     data, config = _media(media_folder, test_clips=2)
     dataset, ids = evaluation_dataset(data, config, preprocess)

@@ -5,10 +5,19 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zorro_keras.applications.audio_visual_classification as task
-from tests.foreign_maker import dmvr_record, example, jpegs, samples, write_records, write_tar
+from tests.foreign_maker import (
+    dmvr_record,
+    example,
+    jpegs,
+    samples,
+    write_features,
+    write_records,
+    write_tar,
+)
 from tests.media_maker import write_clip
 from zorro_keras.applications import cli
 from zorro_keras.applications.pipelines.clip_data import open_clip_data
@@ -84,3 +93,23 @@ def test_the_command_of_the_readme_packs_what_can_be_trained_on(words, tmp_path,
     assert (coverage["layout"], coverage["clips"]["used_whole"]) == (layout, 4)
     data = open_clip_data(tmp_path / "shards")
     assert (data.num_train, data.num_test, len(data.label_names)) == (2, 2, 2)
+
+
+# Keras says so of any data set whose length it cannot know beforehand.
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_the_program_for_audiosets_features_never_reads_what_a_short_clip_lacks(tmp_path, monkeypatch):
+    write_features(tmp_path / "audioset_v1_embeddings/bal_train/0.tfrecord")
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    made = {}
+    exec(program.replace("model.fit(", "trained = model.fit("), made)
+    assert np.isfinite(made["trained"].history["loss"]).all()
+    x, _ = next(made["clips"].batch(4).as_numpy_iterator())
+    is_there = x["padding_mask"]["audio"]
+    assert is_there.sum(1).tolist() == [3, 4, 5, 6]
+    spoilt = np.where(is_there[..., None], x["audio"], np.float32(7.0))
+    answers = made["model"].predict_on_batch(x)
+    for name, after in made["model"].predict_on_batch({**x, "audio": spoilt}).items():
+        np.testing.assert_array_equal(after, answers[name])
+    heard = made["model"].predict_on_batch({"audio": spoilt})  # without the mask
+    assert all(np.abs(heard[name] - answers[name]).max() > 0.1 for name in answers)

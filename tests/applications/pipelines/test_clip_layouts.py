@@ -120,10 +120,10 @@ def test_of_two_parts_of_a_video_the_nearer_one_is_read(tmp_path, put):
 
 def test_of_two_files_of_a_clip_the_one_with_pictures_is_read(tmp_path, put):
     audioset(tmp_path)
-    put("audio/evaluated_0.wav", "video/evaluated_0.mp4")
+    put("eval/evaluated_0.wav", "video/evaluated_0.mp4")
     source = read_source(tmp_path)
     assert list(found(source)) == ["video/evaluated_0.mp4"]
-    assert "audio/evaluated_0.wav" in source.ignored
+    assert "eval/evaluated_0.wav" in source.ignored
 
 
 def test_lists_may_lie_in_a_folder_of_their_own_with_a_mark_and_other_line_ends(tmp_path, put):

@@ -108,7 +108,7 @@ def test_tars_beside_the_list_of_their_labels_are_not_packed_without_them(tmp_pa
     assert read_foreign_source(tmp_path).label_names == ()
     write_list(tmp_path, name, line)
     with pytest.raises(
-        SourceError, match=f"beside a list that has them. Received: {name.split('/')[-1]}"
+        SourceError, match=f"beside or below a list that has them. Received: {name.split('/')[-1]}"
     ) as caught:
         read_foreign_source(tmp_path)
     assert caught.value.path.endswith(name) and "Unpack the tars" in caught.value.advice

@@ -14,6 +14,7 @@ from tests.applications.audio_visual_classification.test_data import (  # noqa: 
     digests,
     write_shards,
 )
+from zorro_keras.applications.pipelines.clip_data import open_unlabelled_clips  # noqa: E402
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError  # noqa: E402
 from zorro_keras.applications.training.config import apply_overrides  # noqa: E402
 from zorro_keras.applications.video_autoencoding.config import CONFIGS  # noqa: E402
@@ -143,6 +144,15 @@ def test_kinetics_is_read_from_class_folders_and_evaluated_on_val(tmp_path):
     data = open_data(tmp_path, CONFIG)
     assert data.label_names == ("abseiling", "air drumming")
     assert (data.num_train, data.evaluation_split, len(data.split("val"))) == (2, "val", 2)
+
+
+def test_the_split_that_is_evaluated_may_be_chosen_where_both_are_there(tmp_path):
+    for split in ("train", "val", "test"):
+        kinetics(tmp_path, split, "air drumming")
+    chosen = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, evaluation_split="val"))
+    assert open_data(tmp_path, CONFIG).evaluation_split == "test"
+    assert open_data(tmp_path, chosen).evaluation_split == "val"
+    assert open_unlabelled_clips(tmp_path, evaluation_split="val").evaluation_split == "val"
 
 
 def test_kinetics_is_read_from_a_table_with_other_columns(tmp_path):
