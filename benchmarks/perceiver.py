@@ -9,7 +9,6 @@ last; theirs in inference mode, with eager attention, the only one that their Pe
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +20,8 @@ PARAMETERS = {"language": 201_108_230, "image_fourier": 48_440_627}
 FORWARD_GFLOP = {"language": 121, "image_fourier": 406}  # of one example; counted from the shapes
 PASSES = {"forward": 1, "train": 3}  # the two gradients of a product cost as much as itself each
 OURS = ("jax", "tensorflow", "torch")
-ALONE = "-without-tensorflow"  # JAX in a process that has no TensorFlow
+MEMORY = "-memory"  # of a process of its own: slower, and JAX and torch without TensorFlow
+KEY_CHUNK = {"image_fourier": 6272}  # of 50,176 pixels; on JAX, where it costs no time
 THREADS = 2
 # Examples at least that `predict` is given: on TensorFlow each call begins with 0.2 s for `tf.data`.
 PREDICTED = 16
@@ -142,6 +142,8 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
         raise ValueError(
             f"The published size has {PARAMETERS[kind]} parameters. Received: {model.count_params()}"
         )
+    if keras.config.backend() == "jax":
+        model.encoder.set_key_chunk(KEY_CHUNK.get(kind))
     name, output = ("text", "text") if kind == "language" else ("image", "label")
     x, y = example(kind, batch_size)
     x, y = {name: x}, {output: y}
@@ -173,20 +175,16 @@ def written(folder: str, name: str, logits) -> str:
     return str(path)
 
 
-def hide_tensorflow() -> None:
-    """Makes this process one without TensorFlow, of which KerasHub loads half a gigabyte where it is."""
-    sys.modules.update(dict.fromkeys(("tensorflow", "tensorflow_text")))
-
-
 def run_child(implementation: str, kind: str, folder: str, batch_size: int, options) -> dict:
-    backend = implementation.partition("-")[0] if implementation != "transformers" else "torch"
+    backend = "torch" if implementation.startswith("transformers") else implementation.partition("-")[0]
     os.environ.update(KERAS_BACKEND=backend, OMP_NUM_THREADS=str(THREADS))
     words = ["--measure", implementation, "--models", kind, "--folder", folder, "--batches", str(batch_size)]
     words += ["--turns", str(options.turns)] + ([] if options.train else ["--no-train"])
-    return measure.run_child("perceiver.py", *words)
+    environment = measure.RETURN_FREED_MEMORY if implementation.endswith(MEMORY) else {}
+    return measure.run_child("perceiver.py", *words, **environment)
 
 
-def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> list[measure.Row]:
+def rows_of(kind, batch_size: int, found: dict[str, dict], memory: dict, train: bool) -> list[measure.Row]:
     """Ratios of their figures to ours, how well ours uses the machine, and whether all logits agree."""
     rows, what = [], f"{kind}, batch {batch_size}"
     ours = [name for name in found if name in OURS]
@@ -207,10 +205,10 @@ def rows_of(kind: str, batch_size: int, found: dict[str, dict], train: bool) -> 
         ratio = found[name]["predict"] / forwards
         rows.append(measure.Row(f"{what}: predict / jitted forward, {name}", ratio, 1.1, at_most=True))
     for step in targets:
-        memory = {name: times[f"{step}_megabytes"] for name, times in found.items()}
-        best = min((name for name in memory if name.partition("-")[0] in promised), key=memory.get)
-        detail = ", ".join(f"{name} {size:.0f} MB" for name, size in memory.items())
-        ratio = memory["transformers"] / memory[best]
+        best = min(promised, key=lambda name: memory[name][f"{step}_megabytes"])
+        megabytes = {name: figures[f"{step}_megabytes"] for name, figures in memory.items()}
+        detail = ", ".join(f"{name} {size:.0f} MB" for name, size in megabytes.items())
+        ratio = megabytes["transformers"] / megabytes[best]
         row = f"{what}, {step}: peak memory, transformers / {best}"
         target = 1.0 if kind == "image_fourier" else None
         rows.append(measure.Row(row, ratio, target, detail=detail))
@@ -258,13 +256,16 @@ def compare(kind: str, folder: str, options) -> list[measure.Row]:
     """The rows of one model, printed as they come."""
     run_child("weights", kind, folder, 1, options)
     rows = []
+    implementations = ("transformers", *options.backends)
     for batch_size in options.batches:
         found = {}
-        alone = [f"jax{ALONE}"] * ("jax" in options.backends)
-        for name in ("transformers", *options.backends, *alone, "transformers"):
+        for name in (*implementations, "transformers"):
             figures = run_child(name, kind, folder, batch_size, options)
             found[name] = better(found[name], figures) if name in found else figures
-        new = rows_of(kind, batch_size, found, options.train)
+        memory = {
+            name: run_child(name + MEMORY, kind, folder, batch_size, options) for name in implementations
+        }
+        new = rows_of(kind, batch_size, found, memory, options.train)
         if not options.json:
             measure.show(new, as_json=False)
         rows += new
@@ -279,10 +280,12 @@ def main() -> None:
         if options.measure == "weights":
             result = write_their_weights(kind, options.folder)
         else:
-            if options.measure.endswith(ALONE):
-                hide_tensorflow()
-            measured = measure_theirs if options.measure == "transformers" else measure_ours
-            result = measured(kind, options.folder, batch_size, options.turns, options.train)
+            implementation, _, memory = options.measure.partition("-")
+            if memory and implementation != "tensorflow":
+                measure.hide_tensorflow()
+            measured = measure_theirs if implementation == "transformers" else measure_ours
+            turns = 1 if memory else options.turns
+            result = measured(kind, options.folder, batch_size, turns, options.train)
         print(json.dumps(result))
         return
     rows = []

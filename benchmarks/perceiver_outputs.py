@@ -14,14 +14,14 @@ import os
 import tempfile
 
 import measure
-from perceiver import OURS, THREADS, difference, pin, written
+from perceiver import MEMORY, OURS, THREADS, difference, pin, written
 from their_outputs import CHUNKS, TILE, example, measure_theirs, rows_of, timed, write_their_weights
 
 TARGETS = {("flow", "seconds"): 1.5, ("flow", "megabytes"): 3.0, ("autoencoder", "seconds"): 1.5}
 QUANTITIES = (
     ("speed", "seconds", "s"),
     ("speed by processor time", "cpu_seconds", "s"),
-    ("peak memory", "megabytes", "MB"),
+    ("peak memory", "megabytes", "MB"),  # of a process that does nothing else, as that beside the model
 )
 
 
@@ -98,18 +98,25 @@ def without_gradients(function):
 
 
 def run_child(implementation: str, kind: str, options) -> dict:
-    backend = implementation if implementation in OURS else "torch"
+    backend = "torch" if implementation.startswith("transformers") else implementation.partition("-")[0]
     os.environ.update(KERAS_BACKEND=backend, OMP_NUM_THREADS=str(THREADS))
     words = ["--measure", implementation, "--models", kind, "--folder", options.folder]
     words += ["--turns", str(options.turns), "--their-chunks", str(options.their_chunks)]
     words += ["--max-megabytes", str(options.max_megabytes), "--tile", *map(str, options.tile)]
-    return measure.run_child("perceiver_outputs.py", *words)
+    environment = measure.RETURN_FREED_MEMORY if implementation.endswith(MEMORY) else {}
+    return measure.run_child("perceiver_outputs.py", *words, **environment)
+
+
+def figures_of(name: str, kind: str, options) -> dict:
+    """Figures of one implementation, those of memory from a process of their own."""
+    memory = run_child(name + MEMORY, kind, options)
+    return run_child(name, kind, options) | {name: memory[name] for name in ("megabytes", "before")}
 
 
 def compare(kind: str, options) -> list[measure.Row]:
     """The rows of one model: ratios of their figures to ours, and whether all answers agree."""
     run_child("weights", kind, options)
-    found = {name: run_child(name, kind, options) for name in ("transformers", *options.backends)}
+    found = {name: figures_of(name, kind, options) for name in ("transformers", *options.backends)}
     what, theirs, rows = named(kind, options), found.pop("transformers"), []
     for name, ours in found.items():
         for quantity, figure, unit in QUANTITIES:
@@ -168,7 +175,12 @@ def main() -> None:
         if options.measure == "weights":
             result = write_their_weights(kind, options)
         else:
-            result = (measure_theirs if options.measure == "transformers" else measure_ours)(kind, options)
+            implementation, _, memory = options.measure.partition("-")
+            if memory:
+                options.turns = 1
+                if implementation != "tensorflow":
+                    measure.hide_tensorflow()
+            result = (measure_theirs if implementation == "transformers" else measure_ours)(kind, options)
         print(json.dumps(result))
         return
     rows = []

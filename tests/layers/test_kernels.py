@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.backend import array
+from tests.backend import array, gradients
 from zorro_keras.layers import TransformerBlock
-from zorro_keras.layers.kernels import computed_once
+from zorro_keras.layers.kernels import computed_once, repeated
 
 
 @pytest.mark.skipif(
@@ -42,3 +42,55 @@ def test_keeping_a_result_changes_no_bit(dtype):
     assert keras.backend.standardize_dtype(kept.dtype) == dtype
     np.testing.assert_array_equal(array(kept), array(x))
     np.testing.assert_array_equal(np.signbit(array(kept)), np.signbit(array(x)))
+
+
+def stack(depth=2, tokens_shape=(1, 8, 8)):
+    """A step of `depth` transformer blocks."""
+    blocks = [TransformerBlock(num_heads=2, mlp_dim=16) for _ in range(depth)]
+    for block in blocks:
+        block.build(tokens_shape)
+
+    def step(x):
+        for block in blocks:
+            x = block(x)
+        return x
+
+    return step
+
+
+def test_a_repeated_step_gives_the_values_and_gradients_of_a_plain_loop():
+    step, x = stack(), np.random.default_rng(0).normal(size=(1, 8, 8)).astype("float32")
+    np.testing.assert_allclose(array(repeated(step, 3, x)), array(step(step(step(x)))), atol=1e-5)
+    (ours,) = gradients(lambda x: ops.mean(repeated(step, 3, x) ** 2), x)
+    (plain,) = gradients(lambda x: ops.mean(step(step(step(x))) ** 2), x)
+    np.testing.assert_allclose(ours, plain, atol=1e-6)
+
+
+def test_a_step_that_draws_runs_again_in_every_turn():
+    turns = iter([1.0, 10.0, 100.0])
+    x = repeated(lambda x: x + next(turns), 3, ops.zeros(()), draws=True)
+    assert float(array(x)) == 111.0
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "jax",
+    reason="measures a program of XLA's, compiled through JAX",
+)
+def test_repeats_are_compiled_once_and_keep_less_for_the_backward_pass():
+    import jax
+
+    step, tokens = stack(tokens_shape=(1, 64, 8)), np.ones((1, 64, 8), "float32")
+
+    def program(times, loop):
+        def plain(x):
+            for _ in range(times):
+                x = step(x)
+            return x
+
+        run = (lambda x: repeated(step, times, x)) if loop else plain
+        return jax.jit(jax.grad(lambda x: ops.mean(run(x) ** 2))).lower(tokens)
+
+    lines = [len(program(times, loop=True).as_text().splitlines()) for times in (2, 8)]
+    assert lines[0] == lines[1]
+    kept = [program(8, loop).compile().memory_analysis().temp_size_in_bytes for loop in (True, False)]
+    assert kept[0] < 0.5 * kept[1], kept

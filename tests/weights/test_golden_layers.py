@@ -11,7 +11,7 @@ from zorro_keras import layers, streams, weights
 from zorro_keras.models import PerceiverIOBackbone
 from zorro_keras.weights import names
 from zorro_keras.weights.axes import arrays_of
-from zorro_keras.weights.load import assign
+from zorro_keras.weights.load import variables_of
 
 golden = functools.cache(Golden)
 
@@ -53,7 +53,9 @@ def given_weights(case, rows, backbone):
     """Gives the backbone a case's parameters along rows of names, all of them."""
     assert {row.deepmind for row in rows} == set(case.parameters)
     checkpoint = weights.Checkpoint("deepmind", "", case.parameters)
-    assign(backbone, arrays_of(checkpoint, rows))
+    arrays = arrays_of(checkpoint, rows)
+    for row, variable in variables_of(backbone, arrays).items():
+        variable.assign(arrays[row])
 
 
 def test_repeated_blocks_share_their_weights():

@@ -45,3 +45,26 @@ def recomputes_in_loops():
     TensorFlow 2.21 does not find the variables that the body reads, and XLA not the length of what it keeps.
     """
     return keras.config.backend() != "tensorflow"
+
+
+def repeated(step, times, x, draws=False):
+    """Returns what a step makes of `x` when it is applied so many times.
+
+    On JAX a loop, which compiles the step once. Its backward pass keeps the results of the layers' products
+    and computes again what is made of them, attention included: a quarter of the memory.
+
+    Args:
+        step: function of a tensor to one of the same shape and dtype, such as a stack of layers.
+        times: int.
+        x: tensor.
+        draws: bool, whether the step draws random numbers, which differ between turns: then there is no loop.
+    """
+    if times > 1 and not draws and keras.config.backend() == "jax":
+        import jax
+
+        kept = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+        step = jax.checkpoint(step, policy=kept)
+        return keras.ops.fori_loop(0, times, lambda _, x: step(x), x)
+    for _ in range(times):
+        x = step(x)
+    return x

@@ -5,6 +5,7 @@ import keras
 from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.initializers import attention_kernel
+from zorro_keras.layers.kernels import repeated
 from zorro_keras.layers.learned_array import LearnedArray
 from zorro_keras.layers.transformer_block import TransformerBlock
 
@@ -140,10 +141,14 @@ class PerceiverEncoder(keras.layers.Layer):
         latents = self.cross_attention(
             self.latents(elements), elements, attention_mask=mask, training=training
         )
-        for _ in range(self.num_repeats):
+
+        def think(latents):
             for block in self.blocks:
                 latents = block(latents, training=training)
-        return latents
+            return latents
+
+        draws = training and self.dropout_rate > 0
+        return repeated(think, self.num_repeats, latents, draws)
 
     def set_key_chunk(self, key_chunk):
         """Reads so many elements at a time from now on; `None` for all.

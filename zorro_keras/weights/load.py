@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from zorro_keras.models import PerceiverIOBackbone, SwinBackbone
 from zorro_keras.weights.axes import MAX_LAYERS, arrays_of, rows_of, sizes_of
@@ -67,7 +68,7 @@ def load(
         huggingface/transformers.
     """
     checkpoint = read_checkpoint(path)
-    return convert(checkpoint, semantics, kernel_order, query_residual, sizes, dtype).backbone
+    return _convert(checkpoint, semantics, kernel_order, query_residual, sizes, dtype, take=True).backbone
 
 
 def convert(
@@ -84,6 +85,14 @@ def convert(
 
     Raises:
         WeightsError: as `load`.
+    """
+    return _convert(checkpoint, semantics, kernel_order, query_residual, sizes, dtype)
+
+
+def _convert(checkpoint, semantics, kernel_order, query_residual, sizes, dtype, take=False):
+    """Converts as `convert` does; with `take` out of the checkpoint, which is empty afterwards.
+
+    Then a large model and its file do not lie in memory at once.
     """
     semantics = semantics or checkpoint.origin
     if semantics not in KERNEL_ORDERS:
@@ -105,8 +114,12 @@ def convert(
             f"The sizes must be those of a {checkpoint.model} model; heads and others that a file does not "
             f"tell are given as `sizes`. Received: {error.__cause__ or error}"
         ) from error
-    variables = assign(backbone, arrays)
+    variables = variables_of(backbone, arrays)
     used = tuple(_use(checkpoint, row, variable, order) for row, variable in variables.items())
+    if take:
+        checkpoint.tensors.clear()
+    for row, variable in variables.items():
+        variable.assign(np.array(arrays.pop(row)))  # copied: of a view JAX would keep the whole file
     if order is not None:
         reported["kernel_order"] = Setting(order, "semantics" if kernel_order is None else "given")
     return Conversion(
@@ -136,15 +149,15 @@ def _order(checkpoint, semantics, kernel_order):
     return tuple(kernel_order)
 
 
-def assign(backbone, arrays):
-    """Gives a model its weights, every one of them.
+def variables_of(backbone, arrays):
+    """Returns which variable of a model each array is for.
 
     Args:
         backbone: `PerceiverIOBackbone`.
         arrays: dict of row of `names` to array.
 
     Returns:
-        Dict of row to the variable that it was given to.
+        Dict of row to variable.
 
     Raises:
         WeightsError: if a weight of the model gets no array, or one of another shape.
@@ -157,8 +170,6 @@ def assign(backbone, arrays):
             raise WeightsError(
                 f"`{row.ours}` must have the shape {tuple(variable.shape)}. Received: {arrays[row].shape}"
             )
-    for row, variable in variables.items():
-        variable.assign(arrays[row])
     return variables
 
 
