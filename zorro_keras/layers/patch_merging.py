@@ -54,8 +54,11 @@ class PatchMerging(keras.layers.Layer):
 
     def call(self, x):
         x = pad_to_multiples(x, (*[1] * (len(x.shape) - 4), 2, 2))
-        neighbours = [x[..., row::2, column::2, :] for column in range(2) for row in range(2)]
-        return self.reduction(self.norm(ops.concatenate(neighbours, axis=-1)))
+        *before, rows, columns, channels = ops.shape(x)
+        x = ops.reshape(x, (-1, rows // 2, 2, columns // 2, 2, channels))
+        x = ops.transpose(x, (0, 1, 3, 4, 2, 5))  # of four neighbours the rows go fastest
+        x = ops.reshape(x, (-1, *before[1:], rows // 2, columns // 2, 4 * channels))
+        return self.reduction(self.norm(x))
 
     def compute_output_shape(self, x_shape):
         *before, rows, columns, channels = x_shape
