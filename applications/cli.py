@@ -21,6 +21,7 @@ from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
 from zorro_keras.applications.training.task import TASKS
 
 Backend = Literal["jax", "tensorflow", "torch"]
+Distribute = Literal["none", "data", "model"]
 Grid = Literal["even", "released"]
 Task = Annotated[Positional[str], arg(metavar="TASK", help=f"One of {', '.join(TASKS)}.")]
 Model = Annotated[Positional[Path], arg(metavar="RUN", help="Folder of a run, or of a preset.")]
@@ -116,6 +117,9 @@ class Train:
     """Named configuration of the task."""
     overrides: Overrides = ()
     """Changes one setting, such as training.epochs=3. May be given again."""
+    distribute: Distribute | None = None
+    """Spreads the run over all devices: by data, or by model, whose weights are split. As the setting
+    training.distribute."""
     backend: Backend | None = None
     """Keras backend."""
     resume: bool = True
@@ -125,7 +129,10 @@ class Train:
         from zorro_keras.applications.training.config import apply_overrides
         from zorro_keras.applications.training.task import named_config
 
-        config = apply_overrides(named_config(self.task, self.config), self.overrides)
+        overrides = self.overrides
+        if self.distribute is not None:
+            overrides = (*overrides, f"training.distribute={self.distribute}")
+        config = apply_overrides(named_config(self.task, self.config), overrides)
         from zorro_keras.applications.training.fit import train
         from zorro_keras.applications.training.task import make_default_data
 

@@ -28,6 +28,8 @@ from zorro_keras.applications.training.callbacks import (
     scalar_writer,
 )
 from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.distribution.devices import Devices, spread
+from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
 from zorro_keras.applications.training.run_folder import RunFolder, sync_folder
@@ -51,6 +53,8 @@ def train(
     augmentation of the data are functions of (seed, step). So on one machine, with one set of versions, the
     final weights, optimizer and history do not depend on how often the run was killed or stopped. SIGTERM and
     SIGINT (Ctrl-C) stop it after the step under way, with a checkpoint; a second one does not wait for that.
+    On several devices, and on other devices than before, the examples and their order are the same, and the
+    numbers agree to rounding.
 
     Args:
         task: name of a package under `zorro_keras.applications`, such as `"audio_visual_classification"`.
@@ -77,11 +81,12 @@ def train(
     folder = RunFolder(run_dir)
     with folder.locked(), precision(config.training.mixed_precision):
         try:
-            keras.utils.set_random_seed(config.training.seed)
-            data = task_module(task, "data").open_data(data_path, config)
-            claim(folder, identity(task, config, data), resume, console)
-            session = _Session.begin(task, config, data, folder, console)
-            session.run()
+            with spread(config.training, console) as devices:
+                keras.utils.set_random_seed(config.training.seed)
+                data = task_module(task, "data").open_data(data_path, config)
+                claim(folder, identity(task, config, data), resume, console)
+                session = _Session.begin(task, config, data, folder, devices, console)
+                session.run()
         except RunStoppedError:
             raise
         except ZorroError as error:
@@ -129,6 +134,7 @@ class _Session:
     config: Any
     data: Any
     folder: RunFolder
+    devices: Devices
     console: Console
     model: keras.Model
     steps_per_epoch: int
@@ -142,12 +148,15 @@ class _Session:
         return self.first_step // self.steps_per_epoch
 
     @classmethod
-    def begin(cls, task: str, config: Any, data: Any, folder: RunFolder, console: Console) -> _Session:
+    def begin(
+        cls, task: str, config: Any, data: Any, folder: RunFolder, devices: Devices, console: Console
+    ) -> _Session:
         """Builds and compiles the model, and puts it back to the newest whole checkpoint."""
         training = config.training
         steps = steps_per_epoch(training, data.num_train)
         module = task_module(task, "model")
         model = module.build_model(config, label_names_of(data))
+        report_split(model, console)
         model.compile(
             optimizer=build_optimizer(model, training, steps * training.epochs),
             jit_compile=training.jit_compile,
@@ -160,12 +169,14 @@ class _Session:
             first_step, history = found.step, list(found.state["history"])
             metrics = found.state.get("metrics")
             console.print(f"Going on after epoch {found.epoch} of {training.epochs} ({found.path.name}).")
+            if (before := found.state.get("devices", 1)) != devices.count:
+                console.print(f"Note: devices: {before} -> {devices.count}. The numbers agree to rounding.")
         elif hasattr(module, "start_weights"):
             started = module.start_weights(model, config)
             if started is not None:
                 console.print(str(started))
         folder.rewrite_log(history)
-        return cls(task, config, data, folder, console, model, steps, first_step, history, metrics)
+        return cls(task, config, data, folder, devices, console, model, steps, first_step, history, metrics)
 
     def run(self) -> None:
         """Trains the steps that are left and writes the preset."""
@@ -192,7 +203,11 @@ class _Session:
         record = Record(
             self.folder,
             self.history,
-            {"backend": keras.backend.backend(), "data_fingerprint": self.data.fingerprint},
+            {
+                "backend": keras.backend.backend(),
+                "data_fingerprint": self.data.fingerprint,
+                "devices": self.devices.count,
+            },
             steps_per_epoch=self.steps_per_epoch,
             batch_size=training.batch_size,
             write_scalars=scalar_writer(self.folder, self.history),
