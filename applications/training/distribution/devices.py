@@ -12,6 +12,7 @@ from rich.console import Console
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.distribution.hosts import this_host
 from zorro_keras.applications.training.distribution.layouts import SplitKernels
 
 
@@ -45,6 +46,8 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
     Raises:
         ConfigError: if the backend cannot do that, or the batch or the devices cannot be divided so.
     """
+    if this_host().count > 1 and config.distribute != "data":
+        raise _refused("distribute", '"data" where several hosts train together', config)
     if config.distribute == "none":
         yield Devices()
         return
@@ -53,7 +56,7 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
     distribution = _distribution(config)
     devices = Devices(distribution.device_mesh.devices.size, distribution.num_model_replicas)
     if config.batch_size % devices.replicas:
-        raise _refused("batch_size", f"divisible by the {devices.replicas} parts of a batch", config)
+        raise _refused("batch_size", f"divisible by {devices.replicas}, the parts it is computed in", config)
     console.print(
         f"Training on {devices.count} devices: {devices.replicas} parts of a batch, "
         f"the weights split over {devices.count // devices.replicas}."
@@ -65,7 +68,7 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
 def _distribution(config: TrainingConfig) -> Any:
     devices = keras.distribution.list_devices()
     if config.distribute == "data":
-        return keras.distribution.DataParallel(devices=devices)
+        return keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
     model_devices = config.model_devices or len(devices)
     if len(devices) % model_devices:
         raise _refused("model_devices", f"a divisor of the {len(devices)} devices", config)

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 from rich.console import Console
-from safetensors.numpy import load_file
 
 from tests.applications.training import toy_task
+from tests.applications.training.distribution.devices import difference
 from tests.applications.training.resume import Killed
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
@@ -46,23 +45,6 @@ def go(run, num_devices, distribute="data", kill_at=None):
     finally:
         checkpoint._write_state = write
     return said.getvalue()
-
-
-def state(run):
-    newest = max((run / "checkpoints").glob("step-*"))
-    rows = [json.loads(line)["metrics"] for line in (run / "log.jsonl").read_text().splitlines()]
-    return newest.name, load_file(newest / "variables.safetensors"), rows
-
-
-def difference(run, unbroken):
-    """Returns the largest difference of two runs' tensors, beside their size, and of their metrics."""
-    (name, tensors, rows), (name_too, tensors_too, rows_too) = state(run), state(unbroken)
-    assert name == name_too and tensors.keys() == tensors_too.keys() and len(rows) == len(rows_too)
-    pairs = [(tensors[key].astype(float), tensors_too[key].astype(float)) for key in tensors]
-    of_tensors = max(np.abs(a - b).max() / max(np.abs(b).max(), 1e-3) for a, b in pairs)
-    return float(of_tensors), max(
-        abs(row[key] - row_too[key]) for row, row_too in zip(rows, rows_too, strict=True) for key in row
-    )
 
 
 if __name__ == "__main__":
