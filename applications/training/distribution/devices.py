@@ -57,10 +57,7 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
     devices = Devices(distribution.device_mesh.devices.size, distribution.num_model_replicas)
     if config.batch_size % devices.replicas:
         raise _refused("batch_size", f"divisible by {devices.replicas}, the parts it is computed in", config)
-    console.print(
-        f"Training on {devices.count} devices: {devices.replicas} parts of a batch, "
-        f"the weights split over {devices.count // devices.replicas}."
-    )
+    console.print(f"Training on {devices.count} devices: {devices.replicas} parts of a batch.")
     with distribution.scope():
         yield devices
 
