@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[4]
 def environment(num_devices, backend="jax"):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={num_devices}"
     paths = {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return {**os.environ, **paths, "XLA_FLAGS": flags.strip()}
+    # XLA takes as many threads as cores; with fewer than devices, a sum over devices may wait for ever.
+    return {**os.environ, **paths, "XLA_FLAGS": flags.strip(), "NPROC": str(num_devices)}
 
 
 def run(program, *arguments, num_devices=8, backend="jax"):
