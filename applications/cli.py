@@ -22,6 +22,7 @@ from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
 from zorro_keras.applications.training.task import TASKS
 
 Backend = Literal["jax", "tensorflow", "torch"]
+Distribute = Literal["none", "data", "model"]
 Grid = Literal["even", "released"]
 Task = Annotated[Positional[str], arg(metavar="TASK", help=f"One of {', '.join(TASKS)}.")]
 Model = Annotated[Positional[Path], arg(metavar="RUN", help="Folder of a run, or of a preset.")]
@@ -117,6 +118,16 @@ class Train:
     """Named configuration of the task."""
     overrides: Overrides = ()
     """Changes one setting, such as training.epochs=3. May be given again."""
+    distribute: Distribute | None = None
+    """Spreads the run over all devices: by data, or by model, whose weights are split. As the setting
+    training.distribute."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where several hosts train together and see one folder of the run; or runtime,
+    where the runtime of a TPU or a cluster knows. Give --distribute data with it."""
+    num_processes: int | None = None
+    """Processes that train together."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
     backend: Backend | None = None
     """Keras backend."""
     resume: bool = True
@@ -126,7 +137,14 @@ class Train:
         from zorro_keras.applications.training.config import apply_overrides
         from zorro_keras.applications.training.task import named_config
 
-        config = apply_overrides(named_config(self.task, self.config), self.overrides)
+        overrides = self.overrides
+        if self.distribute is not None:
+            overrides = (*overrides, f"training.distribute={self.distribute}")
+        config = apply_overrides(named_config(self.task, self.config), overrides)
+        if self.coordinator is not None:
+            from zorro_keras.applications.training.distribution.hosts import join
+
+            join(self.coordinator, self.num_processes, self.process_id)
         from zorro_keras.applications.training.fit import train
         from zorro_keras.applications.training.task import make_default_data
 

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.training import checkpoint
+from zorro_keras.applications.training.distribution.hosts import part_of_host
 from zorro_keras.applications.training.run_folder import RunFolder, full_disk_named
 
 EpochMetrics = Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray], dict[str, float]]
@@ -73,7 +74,7 @@ class Validation(keras.callbacks.Callback):
             return
         with averaged_weights(self.model):
             # `keras.Model.evaluate`, because that of a keras-hub Task would preprocess the batches again.
-            values = keras.Model.evaluate(self.model, self.dataset, verbose=0, return_dict=True)
+            values = keras.Model.evaluate(self.model, part_of_host(self.dataset), verbose=0, return_dict=True)
             if self.epoch_metrics is not None:
                 values.update(self.epoch_metrics(*self._predict()))
         logs.update({f"val_{name}": value for name, value in values.items()})

@@ -44,6 +44,10 @@ class TrainingConfig:
         mixed_precision: bool. Computes in bfloat16, keeps float32 weights.
         steps_per_execution: int >= 1. Steps between two returns to Python. Divides `steps_per_epoch`.
         jit_compile: bool or "auto".
+        distribute: "none" for one device; "data" for all devices, each with all weights and its part of the
+            batch; "model" for all devices, with the weights split over `model_devices` of them.
+        model_devices: optional int >= 1. Devices that share the weights, with `distribute="model"`; None is
+            all of them.
         validate_every_epochs: int >= 1. The last epoch is always validated.
         seed: int >= 0. Decides weights, order, augmentation and dropout.
 
@@ -67,11 +71,14 @@ class TrainingConfig:
     mixed_precision: bool = False
     steps_per_execution: int = 1
     jit_compile: bool | Literal["auto"] = "auto"
+    distribute: Literal["none", "data", "model"] = "none"
+    model_devices: int | None = None
     validate_every_epochs: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_least(self, 1, "epochs", "batch_size", "steps_per_execution", "validate_every_epochs")
+        counts = ("epochs", "batch_size", "steps_per_execution", "validate_every_epochs", "model_devices")
+        check_least(self, 1, *counts)
         check_within(self, "[0, 1)", "warmup_fraction", "label_smoothing")
         for name, holds, expected in (
             ("steps_per_epoch", self.steps_per_epoch is None or self.steps_per_epoch >= 1, "at least 1"),
@@ -86,6 +93,11 @@ class TrainingConfig:
             ("layer_decay", 0 < self.layer_decay <= 1, "within (0, 1]"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "positive or None"),
             ("ema_momentum", self.ema_momentum is None or 0 < self.ema_momentum < 1, "within (0, 1)"),
+            (
+                "model_devices",
+                self.model_devices is None or self.distribute == "model",
+                'None unless distribute is "model"',
+            ),
             ("seed", 0 <= self.seed < 2**31, "within [0, 2**31)"),
         ):
             check(name, holds, expected, getattr(self, name))

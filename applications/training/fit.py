@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import json
-import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -28,9 +25,12 @@ from zorro_keras.applications.training.callbacks import (
     scalar_writer,
 )
 from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.distribution.devices import Devices, spread
+from zorro_keras.applications.training.distribution.hosts import folder_of_host, part_of_host
+from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
-from zorro_keras.applications.training.run_folder import RunFolder, sync_folder
+from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.applications.training.run_identity import claim, identity
 from zorro_keras.applications.training.stopping import StopRequest, StopWithinEpoch, stop_requests
 from zorro_keras.applications.training.task import task_module
@@ -51,6 +51,8 @@ def train(
     augmentation of the data are functions of (seed, step). So on one machine, with one set of versions, the
     final weights, optimizer and history do not depend on how often the run was killed or stopped. SIGTERM and
     SIGINT (Ctrl-C) stop it after the step under way, with a checkpoint; a second one does not wait for that.
+    On several devices, and on other devices than before, the examples and their order are the same, and the
+    numbers agree to rounding.
 
     Args:
         task: name of a package under `zorro_keras.applications`, such as `"audio_visual_classification"`.
@@ -74,22 +76,26 @@ def train(
     started = time.perf_counter()
     console = console or Console(stderr=True)
     prepare_backend()
-    folder = RunFolder(run_dir)
-    with folder.locked(), precision(config.training.mixed_precision):
+    with (
+        folder_of_host(run_dir) as folder,
+        folder.locked(),
+        precision(config.training.mixed_precision),
+    ):
         try:
-            keras.utils.set_random_seed(config.training.seed)
-            data = task_module(task, "data").open_data(data_path, config)
-            claim(folder, identity(task, config, data), resume, console)
-            session = _Session.begin(task, config, data, folder, console)
-            session.run()
+            with spread(config.training, console) as devices:
+                keras.utils.set_random_seed(config.training.seed)
+                data = task_module(task, "data").open_data(data_path, config)
+                claim(folder, identity(task, config, data), resume, console)
+                session = _Session.begin(task, config, data, folder, devices, console)
+                session.run()
         except RunStoppedError:
             raise
         except ZorroError as error:
-            _write_fault(folder, error)
+            folder.write_fault(error.to_json())
             raise
     return {
         "task": task,
-        "run": str(folder.path),
+        "run": str(run_dir),
         "epochs": config.training.epochs,
         "steps": session.steps_per_epoch * config.training.epochs,
         "resumed_from_epoch": session.first_epoch,
@@ -129,6 +135,7 @@ class _Session:
     config: Any
     data: Any
     folder: RunFolder
+    devices: Devices
     console: Console
     model: keras.Model
     steps_per_epoch: int
@@ -142,12 +149,15 @@ class _Session:
         return self.first_step // self.steps_per_epoch
 
     @classmethod
-    def begin(cls, task: str, config: Any, data: Any, folder: RunFolder, console: Console) -> _Session:
+    def begin(
+        cls, task: str, config: Any, data: Any, folder: RunFolder, devices: Devices, console: Console
+    ) -> _Session:
         """Builds and compiles the model, and puts it back to the newest whole checkpoint."""
         training = config.training
         steps = steps_per_epoch(training, data.num_train)
         module = task_module(task, "model")
         model = module.build_model(config, label_names_of(data))
+        report_split(model, console)
         model.compile(
             optimizer=build_optimizer(model, training, steps * training.epochs),
             jit_compile=training.jit_compile,
@@ -160,12 +170,14 @@ class _Session:
             first_step, history = found.step, list(found.state["history"])
             metrics = found.state.get("metrics")
             console.print(f"Going on after epoch {found.epoch} of {training.epochs} ({found.path.name}).")
+            if (before := found.state.get("devices", 1)) != devices.count:
+                console.print(f"Note: devices: {before} -> {devices.count}. The numbers agree to rounding.")
         elif hasattr(module, "start_weights"):
             started = module.start_weights(model, config)
             if started is not None:
                 console.print(str(started))
         folder.rewrite_log(history)
-        return cls(task, config, data, folder, console, model, steps, first_step, history, metrics)
+        return cls(task, config, data, folder, devices, console, model, steps, first_step, history, metrics)
 
     def run(self) -> None:
         """Trains the steps that are left and writes the preset."""
@@ -181,7 +193,7 @@ class _Session:
             else:
                 self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.first_epoch < self.config.training.epochs or not self.folder.preset.exists():
-            _save_preset(self.model, self.folder)
+            self.folder.replace_preset(self.model.save_to_preset)
 
     def _fit(self, request: StopRequest, first_step: int, epochs: int) -> None:
         """Trains from `first_step` to the end of `epochs`; what is left of the first epoch is its length."""
@@ -192,7 +204,11 @@ class _Session:
         record = Record(
             self.folder,
             self.history,
-            {"backend": keras.backend.backend(), "data_fingerprint": self.data.fingerprint},
+            {
+                "backend": keras.backend.backend(),
+                "data_fingerprint": self.data.fingerprint,
+                "devices": self.devices.count,
+            },
             steps_per_epoch=self.steps_per_epoch,
             batch_size=training.batch_size,
             write_scalars=scalar_writer(self.folder, self.history),
@@ -200,13 +216,13 @@ class _Session:
         validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
         done = first_step % self.steps_per_epoch
         if done:  # TensorFlow makes the metrics in a first step; what they had counted is put back into them.
-            keras.Model.evaluate(model, test_dataset.take(1), verbose=0)
+            keras.Model.evaluate(model, part_of_host(test_dataset.take(1)), verbose=0)
         stop = StopWithinEpoch(request, record.save, self.steps_per_epoch, self.metrics if done else None)
         with bar.shown(), _read_errors(self.data):
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
             keras.Model.fit(
                 model,
-                train_dataset,
+                part_of_host(train_dataset),
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,
@@ -252,21 +268,3 @@ def _read_errors(data: Any) -> AbstractContextManager[None]:
     from zorro_keras.applications.pipelines.host_errors import FaultSlot, host_errors
 
     return host_errors(getattr(data, "faults", None) or FaultSlot())
-
-
-def _save_preset(model: keras.Model, folder: RunFolder) -> None:
-    partial = folder.path / ".preset.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_to_preset(str(partial))
-    shutil.rmtree(folder.preset, ignore_errors=True)
-    os.rename(partial, folder.preset)
-    sync_folder(folder.path)
-
-
-def _write_fault(folder: RunFolder, error: ZorroError) -> None:
-    """Keeps the error in `faults.jsonl`; a full disk must not hide the error itself."""
-    try:
-        with open(folder.faults_file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(error.to_json()) + "\n")
-    except OSError:
-        return

@@ -7,8 +7,9 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ class RunFolder:
     def rewrite_log(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Makes `log.jsonl` equal to `history`: rows a killed run wrote after its last checkpoint go."""
         write_atomically(self.log_file, "".join(json.dumps(row) + "\n" for row in history))
+
+    def replace_preset(self, save: Callable[[str], None]) -> None:
+        """Lets `save` write a preset to the folder it is given, and puts that in place in one step."""
+        partial = self.path / ".preset.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        save(str(partial))
+        shutil.rmtree(self.preset, ignore_errors=True)
+        os.rename(partial, self.preset)
+        sync_folder(self.path)
+
+    def write_fault(self, fault: Mapping[str, Any]) -> None:
+        """Keeps a fault in `faults.jsonl`; a full disk must not hide the fault itself."""
+        with suppress(OSError), open(self.faults_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(fault) + "\n")
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -16,6 +16,8 @@ from zorro_keras.applications.training.task import task_module
 
 # What may differ when a run goes on: it changes the speed, not the numbers.
 SPEED_ONLY = ("config.data.num_workers", "config.data.deadline_seconds", "config.data.max_worker_bytes")
+# What may differ, too, and changes the order of sums: the numbers agree to rounding.
+ROUNDING_ONLY = ("config.training.distribute", "config.training.model_devices")
 _VERSIONED = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -40,7 +42,7 @@ def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Con
         folder: the run.
         mine: what `identity` says of the run asked for.
         resume: bool. False refuses a folder that already holds a run.
-        console: is told of other versions, which may change the last bits.
+        console: is told of other versions and devices, which may change the last bits.
 
     Raises:
         CheckpointError: if the data are not those the run was started with.
@@ -57,9 +59,9 @@ def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Con
     theirs = _with_defaults(folder.read_config(), mine["task"])
     lines = differences(theirs, mine)
     for line in lines:
-        if line.startswith("versions."):
+        if line.startswith(("versions.", *ROUNDING_ONLY)):
             console.print(f"Note: {line}. The run goes on, but not bit for bit.")
-    changed = [line for line in lines if not line.startswith(("versions.", *SPEED_ONLY))]
+    changed = [line for line in lines if not line.startswith(("versions.", *SPEED_ONLY, *ROUNDING_ONLY))]
     data_changed = [line for line in changed if line.startswith("data.")]
     if data_changed:
         raise CheckpointError(

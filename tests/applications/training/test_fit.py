@@ -124,6 +124,7 @@ def test_a_setting_newer_than_the_run_counts_as_its_default(copied):
         train("toy", changed, "points-1", str(run), console=quiet())
 
 
+ROUNDING_ONLY = {"training.distribute": "data", "training.model_devices": "3"}
 SPEED_ONLY = {"data.num_workers": "3", "data.deadline_seconds": "9.5", "data.max_worker_bytes": "none"}
 DECISIVE = {
     "data.noise": "0.4",
@@ -154,7 +155,8 @@ DECISIVE = {
 
 
 def test_every_setting_is_known_to_decide_the_numbers_or_the_speed_alone(toy):
-    assert sorted(field_paths(toy.Config())) == sorted([*SPEED_ONLY, *DECISIVE])
+    assert sorted(field_paths(toy.Config())) == sorted([*SPEED_ONLY, *ROUNDING_ONLY, *DECISIVE])
+    assert sorted(run_identity.ROUNDING_ONLY) == sorted(f"config.{path}" for path in ROUNDING_ONLY)
     assert sorted(run_identity.SPEED_ONLY) == sorted(f"config.{path}" for path in SPEED_ONLY)
 
 

@@ -1,0 +1,106 @@
+"""Several machines on one run: each starts the same command, and they find each other at a coordinator."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.training.run_folder import RunFolder
+
+RUNTIME = "runtime"
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """This process among those that train together: `index` of `count`."""
+
+    index: int
+    count: int
+
+
+def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Waits for the other processes of a run. To be called before JAX is asked for anything.
+
+    Args:
+        coordinator: `host:port` of process 0, or "runtime" where a TPU's or a cluster's runtime knows all
+            three.
+        num_processes: int. Processes in all. None takes `KERAS_DISTRIBUTION_NUM_PROCESSES`.
+        process_id: int, from 0. None takes `KERAS_DISTRIBUTION_PROCESS_ID`.
+
+    Raises:
+        ConfigError: if the backend is not JAX, the numbers do not fit, or the others are not found.
+    """
+    if keras.backend.backend() != "jax":
+        raise _refused("`--coordinator` needs the JAX backend", f"backend={keras.backend.backend()}")
+    if None not in (num_processes, process_id) and not 0 <= process_id < num_processes:
+        given = f"process_id={process_id}, num_processes={num_processes}"
+        raise _refused("`--process-id` must be within [0, num_processes)", given)
+    keras.utils.set_random_seed(0)  # else Keras would let all hosts agree on one
+    try:
+        keras.distribution.initialize(
+            None if coordinator == RUNTIME else coordinator, num_processes, process_id
+        )
+    except (RuntimeError, ValueError) as error:
+        raise _refused(f"The hosts did not find each other: {error}", f"coordinator={coordinator}") from error
+
+
+def this_host() -> Host:
+    """This process among those that `join` brought together; 0 of 1 without it."""
+    if keras.backend.backend() != "jax":
+        return Host(0, 1)
+    import jax
+
+    return Host(jax.process_index(), jax.process_count())
+
+
+@contextmanager
+def folder_of_host(run_dir: str) -> Iterator[RunFolder]:
+    """The folder that this process writes: the run's own on the first host, elsewhere one that goes away.
+
+    All hosts hold the same state, so the first one's checkpoints are enough. The others begin with a copy of
+    them, which is why they must see `run_dir`: no checkpoint is written before all have begun.
+    """
+    shared = RunFolder(run_dir)
+    if this_host().index == 0:
+        yield shared
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        own = RunFolder(Path(scratch) / "run")
+        own.path.mkdir()
+        if shared.checkpoints.is_dir():
+            shutil.copytree(shared.checkpoints, own.checkpoints, ignore=shutil.ignore_patterns(".*"))
+        if shared.config_file.exists():
+            shutil.copy(shared.config_file, own.config_file)
+        yield own
+
+
+def part_of_host(batches: Any) -> Any:
+    """The rows of each batch that this host computes; together the hosts compute the batches of one.
+
+    Each host reads whole batches, since what is drawn for a batch is drawn for all of its rows.
+
+    Args:
+        batches: dataset of nested tensors with a leading axis that the number of hosts divides.
+    """
+    host = this_host()
+    if host.count == 1:
+        return batches
+    import tensorflow as tf
+
+    def rows(*batch: Any) -> Any:
+        parts = tf.nest.map_structure(lambda value: tf.split(value, host.count)[host.index], batch)
+        return parts if len(parts) > 1 else parts[0]
+
+    return batches.map(rows).prefetch(tf.data.AUTOTUNE)
+
+
+def _refused(what: str, received: str) -> ConfigError:
+    return ConfigError(f"{what}. Received: {received}", stage="config", reason="bad_value")
