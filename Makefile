@@ -92,7 +92,7 @@ $(BASE): pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
-	$(call INSTALL,--editable ".[jax$(,)dev]")
+	$(call INSTALL,--editable ".[jax$(,)dev$(,)export]")
 	@touch $@ $(BASE)
 
 # pip, not uv: pip alone sees wheels that a machine keeps in its own folder of wheels.

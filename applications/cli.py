@@ -24,6 +24,7 @@ from zorro_keras.applications.training.task import TASKS
 Backend = Literal["jax", "tensorflow", "torch"]
 Distribute = Literal["none", "data", "model"]
 Grid = Literal["even", "released"]
+Format = Literal["saved_model", "tf_serving", "onnx", "litert"]
 Task = Annotated[Positional[str], arg(metavar="TASK", help=f"One of {', '.join(TASKS)}.")]
 Model = Annotated[Positional[Path], arg(metavar="RUN", help="Folder of a run, or of a preset.")]
 Overrides = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="KEY=VALUE")]
@@ -296,20 +297,32 @@ class Search:
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Writes a SavedModel that needs neither Keras nor this library, and a parity report."""
+    """Writes a SavedModel, ONNX or LiteRT that needs neither Keras nor this library, and a parity report."""
 
     folder: Model
     out: Positional[Path]
-    """Folder of the SavedModel."""
+    """Folder of the export."""
+    format: Format = "saved_model"
+    """SavedModel, the same in a folder for TF Serving, or a file for each endpoint."""
+    int8: bool = False
+    """Turns the kernels into int8."""
     native: bool = False
     """Exports from the present backend instead of writing a TensorFlow graph."""
+    tolerance: float | None = None
+    """Largest difference from the model. 1e-4 by default, 0.25 with --int8."""
+    inputs: Path | None = None
+    """File of arrays (.npz), by the names of an endpoint's inputs: the report compares on them, too."""
     backend: Backend | None = None
     """Keras backend."""
 
     def run(self) -> int:
         from zorro_keras.applications.training.export import export_run
+        from zorro_keras.applications.training.parity_inputs import read_inputs
 
-        return _show(export_run(self.folder, self.out, native=self.native))
+        options = dataclasses.asdict(self)
+        folder, out, inputs, _ = (options.pop(name) for name in ("folder", "out", "inputs", "backend"))
+        given = None if inputs is None else read_inputs(inputs)
+        return _show(export_run(folder, out, given=given, **options))
 
 
 @dataclasses.dataclass(frozen=True)

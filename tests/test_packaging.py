@@ -27,6 +27,9 @@ OPTIONAL_IMPORTS = {  # guarded where used
     "torch",
     "psutil",
     "pydot",
+    "onnx",
+    "onnxruntime",
+    "tf2onnx",
     "google",  # protobuf, which TensorFlow brings
     "pyarrow",
     "scipy",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import keras
 
@@ -40,10 +41,11 @@ def compilation_cache_folder() -> Path:
 
 
 @contextmanager
-def precision(mixed: bool) -> Iterator[None]:
-    """Builds models in mixed bfloat16, or in float32, and puts the policy of the process back."""
+def precision(mixed: bool | Literal["float16"]) -> Iterator[None]:
+    """Builds models in mixed bfloat16 or float16, or in float32, and puts the policy of the process back."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    half = "mixed_float16" if mixed == "float16" else "mixed_bfloat16"
+    keras.config.set_dtype_policy(half if mixed else "float32")
     try:
         yield
     finally:

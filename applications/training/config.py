@@ -41,7 +41,8 @@ class TrainingConfig:
         clip_norm: optional float > 0. Largest global gradient norm.
         ema_momentum: optional float in (0, 1). Keeps averaged weights; they are validated and saved.
         label_smoothing: float in [0, 1).
-        mixed_precision: bool. Computes in bfloat16, keeps float32 weights.
+        mixed_precision: bool or "float16". True computes in bfloat16, "float16" in that, with a scale of the
+            loss that keeps gradients from vanishing; weights stay float32.
         steps_per_execution: int >= 1. Steps between two returns to Python. Divides `steps_per_epoch`.
         jit_compile: bool or "auto".
         distribute: "none" for one device; "data" for all devices, each with all weights and its part of the
@@ -68,7 +69,7 @@ class TrainingConfig:
     clip_norm: float | None = 1.0
     ema_momentum: float | None = None
     label_smoothing: float = 0.0
-    mixed_precision: bool = False
+    mixed_precision: bool | Literal["float16"] = False
     steps_per_execution: int = 1
     jit_compile: bool | Literal["auto"] = "auto"
     distribute: Literal["none", "data", "model"] = "none"

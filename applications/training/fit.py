@@ -162,6 +162,7 @@ class _Session:
             optimizer=build_optimizer(model, training, steps * training.epochs),
             jit_compile=training.jit_compile,
             steps_per_execution=training.steps_per_execution,
+            auto_scale_loss=False,  # the optimizer does, and keeps its guard
         )
         found = checkpoint.newest(folder.checkpoints, say=console.print)
         first_step, history, metrics = 0, [], None

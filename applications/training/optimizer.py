@@ -11,6 +11,7 @@ from keras import ops
 from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.flat_cosine import FlatCosine
 from zorro_keras.applications.training.layer_decay import learning_rate_scales
+from zorro_keras.applications.training.loss_scale import LossScale
 
 
 @keras.saving.register_keras_serializable(package="zorro_keras")
@@ -28,6 +29,8 @@ class GuardedAdamW(keras.optimizers.AdamW):
 
     Args:
         clip_norm: optional float > 0. Largest norm of all gradients together; longer ones are scaled down.
+        scales_loss: bool. For float16: see `LossScale`. A step whose gradients are not finite is left out,
+            and counted; it stops for good where that does not help.
         **kwargs: the arguments of `keras.optimizers.AdamW`, without `gradient_accumulation_steps`.
 
     Attributes:
@@ -35,9 +38,12 @@ class GuardedAdamW(keras.optimizers.AdamW):
             with it the decay; `None` for one rate for all. It is no part of the config.
     """
 
-    def __init__(self, *args: Any, clip_norm: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, clip_norm: float | None = None, scales_loss: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.clip_norm = clip_norm
+        self.scales_loss = scales_loss
         self.rate_scales: list[float] | None = None
 
     def rate_of(self, variable: keras.Variable, learning_rate: Any) -> Any:
@@ -64,12 +70,14 @@ class GuardedAdamW(keras.optimizers.AdamW):
         if self.built:
             return
         self.halted = self.add_variable(shape=(), dtype="int32", initializer="zeros", name="halted")
+        self.loss_scale = LossScale(self) if self.scales_loss else None
         super().build(variables)
 
     def scale_loss(self, loss: Any) -> Any:
         """Returns the loss times 1, or times NaN where it is not finite, so that gradients show the fault."""
         fault = ops.logical_not(ops.isfinite(ops.stop_gradient(loss)))
-        return super().scale_loss(loss) * ops.where(fault, ops.cast(float("nan"), loss.dtype), 1.0)
+        loss = super().scale_loss(loss) * ops.where(fault, ops.cast(float("nan"), loss.dtype), 1.0)
+        return loss * ops.cast(self.loss_scale.factor, loss.dtype) if self.scales_loss else loss
 
     def apply(
         self, grads: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None = None
@@ -79,12 +87,15 @@ class GuardedAdamW(keras.optimizers.AdamW):
                 raise ValueError("`trainable_variables` must be given while the optimizer is not built.")
             self.build(list(trainable_variables))
         # The parent is bound here: zero-argument super() does not reach into a lambda traced by a backend.
-        update, norm = super().apply, _norm(grads)
-        ops.cond(
-            self._may_update(norm),
-            lambda: update(self._clipped(grads, norm), trainable_variables),
-            self._halt,
-        )
+        update, grads = super().apply, self._unscaled(grads)
+        norm = _norm(grads)
+
+        def take_step() -> None:
+            update(self._clipped(grads, norm), trainable_variables)
+            if self.scales_loss:
+                self.loss_scale.grow()
+
+        ops.cond(self._may_update(norm), take_step, self._refuse)
 
     def stateless_apply(
         self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
@@ -94,7 +105,16 @@ class GuardedAdamW(keras.optimizers.AdamW):
             *zip(self._trainable_variables, trainable_variables, strict=True),
             *zip(self.variables, optimizer_variables, strict=True),
         ]
-        update, norm = super().apply, _norm(grads)
+        update = super().apply
+        with keras.StatelessScope(state_mapping=mapping):
+            grads = self._unscaled(grads)
+            norm = _norm(grads)
+            may_update = self._may_update(norm)
+
+        def take_step() -> None:
+            update(self._clipped(grads, norm))
+            if self.scales_loss:
+                self.loss_scale.grow()
 
         def run(change: Any) -> tuple[list[Any], list[Any]]:
             with keras.StatelessScope(state_mapping=mapping) as scope:
@@ -104,23 +124,29 @@ class GuardedAdamW(keras.optimizers.AdamW):
                 [scope.get_current_value(variable) for variable in self.variables],
             )
 
-        with keras.StatelessScope(state_mapping=mapping):
-            may_update = self._may_update(norm)
-        return ops.cond(
-            may_update,
-            lambda: run(lambda: update(self._clipped(grads, norm))),
-            lambda: run(self._halt),
-        )
+        return ops.cond(may_update, lambda: run(take_step), lambda: run(self._refuse))
 
     def averages(self) -> list[keras.Variable]:
         """The averaged weights, aligned with the trainable variables; empty without `use_ema`."""
         return list(self._model_variables_moving_average) if self.use_ema else []
 
-    def _halt(self) -> None:
-        self.halted.assign(ops.ones((), dtype="int32"))
+    def _refuse(self) -> None:
+        """Stops for good, unless a smaller scale of the loss can help."""
+        if not self.scales_loss:
+            self.halted.assign(ops.ones((), dtype="int32"))
+            return
+        goes_on = ops.logical_and(ops.equal(self.halted, 0), self.loss_scale.shrink())
+        self.halted.assign(ops.cast(ops.logical_not(goes_on), "int32"))
+        self.iterations.assign(self.iterations + ops.cast(goes_on, self.iterations.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "clip_norm": self.clip_norm}
+        return {**super().get_config(), "clip_norm": self.clip_norm, "scales_loss": self.scales_loss}
+
+    def _unscaled(self, grads: Sequence[Any]) -> list[Any]:
+        if not self.scales_loss:
+            return list(grads)
+        factor = ops.convert_to_tensor(self.loss_scale.factor)
+        return [None if gradient is None else gradient / factor for gradient in grads]
 
     def _may_update(self, norm: Any) -> Any:
         return ops.logical_and(ops.isfinite(norm), ops.equal(self.halted, 0))
@@ -152,6 +178,7 @@ def build_optimizer(model: keras.Model, config: TrainingConfig, total_steps: int
         learning_rate=learning_rate_schedule(config, total_steps),
         weight_decay=config.weight_decay,
         clip_norm=config.clip_norm,
+        scales_loss=config.mixed_precision == "float16",
         use_ema=config.ema_momentum is not None,
         ema_momentum=config.ema_momentum if config.ema_momentum is not None else 0.99,
     )

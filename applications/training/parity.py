@@ -1,4 +1,4 @@
-"""Compares a SavedModel with the model in this process, endpoint by endpoint."""
+"""Compares an export with the model in this process, endpoint by endpoint."""
 
 from __future__ import annotations
 
@@ -11,66 +11,107 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zorro_keras.applications.pipelines.faults import TrainingError
-from zorro_keras.applications.training.endpoints import PARITY_BATCH, Argument, Endpoint, endpoints_of
-
-Arrays = dict[str, np.ndarray]
-# Other open axes; a prime, so that no other axis is as long by chance.
-_LENGTH = 11
+from zorro_keras.applications.pipelines.faults import ConfigError, TrainingError
+from zorro_keras.applications.training.endpoints import PARITY_BATCH, Endpoint, endpoints_of
+from zorro_keras.applications.training.parity_inputs import Arrays, random_inputs
+from zorro_keras.applications.training.served import open_served
 
 
 def parity_report(
-    model: keras.Model, saved_model: str | os.PathLike[str], *, tolerance: float
+    model: keras.Model,
+    export: str | os.PathLike[str],
+    *,
+    tolerance: float,
+    batch: int = PARITY_BATCH,
+    given: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Runs every endpoint and the model on random inputs and, where the endpoint has some, on real ones.
 
     Args:
         model: the model that was exported.
-        saved_model: folder of the SavedModel.
+        export: folder of the export, of any format.
         tolerance: float. The largest difference allowed, as a share of the largest value of an output (of 1
             for smaller ones).
+        batch: int >= 1. Random examples.
+        given: optional dict of name to array. Endpoints whose inputs are all there, in their shapes, are
+            compared on these, too.
 
     Returns:
-        Dict with `tolerance`, `worst`, and `endpoints`: for each the `random` and perhaps `real`
-        differences: `max_abs` and `max_relative`.
+        Dict with `tolerance`, `worst`, and `endpoints`: for each the `random` and perhaps `real` and `given`
+        differences: see `differences`.
 
     Raises:
+        ConfigError: if `given` fits none of the endpoints.
         TrainingError: if an endpoint differs by more than the tolerance, or is not finite.
     """
-    loaded = tf.saved_model.load(str(saved_model))
-    rng = np.random.default_rng(0)
+    served, rng = open_served(export), np.random.default_rng(0)
     report: dict[str, Any] = {"tolerance": tolerance, "endpoints": {}}
     for endpoint in endpoints_of(model):
-        inputs = {"random": _random(endpoint, rng)}
+        if endpoint.name not in served:
+            continue
+        inputs = {"random": random_inputs(endpoint, rng, batch)}
         if endpoint.real is not None:
             inputs["real"] = endpoint.real()
+        if given is not None and _fits(given, endpoint):
+            inputs["given"] = {name: given[name] for name in endpoint.inputs}
         ask = endpoint.ask or _compiled(model, endpoint.answer)
         with _whole_float32():
             report["endpoints"][endpoint.name] = {
-                kind: differences(ask(arrays), getattr(loaded, endpoint.name)(arrays), endpoint.points_into)
+                kind: differences(ask(arrays), served[endpoint.name](arrays), endpoint.points_into)
                 for kind, arrays in inputs.items()
             }
+    if given is not None and not any("given" in kinds for kinds in report["endpoints"].values()):
+        raise _fits_none(given)
+    _judge(report, export)
+    return report
+
+
+def _judge(report: dict[str, Any], export: str | os.PathLike[str]) -> None:
+    """Names the worst endpoint in the report, and refuses it where it is too far off."""
     by_size = {
         name: max(kind["max_relative"] for kind in kinds.values())
         for name, kinds in report["endpoints"].items()
     }
     report["worst"] = max(by_size, key=by_size.get)
-    if not by_size[report["worst"]] <= tolerance:
+    if not by_size[report["worst"]] <= report["tolerance"]:
         raise TrainingError(
-            f"The endpoint `{report['worst']}` of the SavedModel differs from the model by "
-            f"{by_size[report['worst']]:.3g}. Expected: at most {tolerance:g}.",
-            path=saved_model,
+            f"The endpoint `{report['worst']}` of the export differs from the model by "
+            f"{by_size[report['worst']]:.3g}. Expected: at most {report['tolerance']:g}.",
+            path=export,
             stage="export",
             reason="wrong_model",
             advice="Do not serve this export. Export again; if the difference stays, please report it.",
         )
-    return report
+
+
+def _fits(given: Mapping[str, np.ndarray], endpoint: Endpoint) -> bool:
+    """Whether there is an array for each input, of its dtype and its shape."""
+    return all(
+        name in given
+        and given[name].dtype == argument.dtype
+        and given[name].ndim == len(argument.shape)
+        and all(
+            isinstance(size, str) or size == found
+            for size, found in zip(argument.shape, given[name].shape, strict=True)
+        )
+        for name, argument in endpoint.inputs.items()
+    )
+
+
+def _fits_none(given: Mapping[str, np.ndarray]) -> ConfigError:
+    found = {name: f"{values.dtype} {values.shape}" for name, values in given.items()}
+    return ConfigError(
+        f"The inputs must be those of an endpoint, by name. Received: {found}",
+        stage="export",
+        reason="bad_value",
+        advice="`assets/labels.json` of an export lists the inputs of its endpoints.",
+    )
 
 
 def differences(
     expected: Mapping[str, Any], received: Mapping[str, Any], points_into: Mapping[str, str] | None = None
 ) -> dict[str, float]:
-    """Largest absolute difference over all outputs, and the largest as a share of an output's scale.
+    """How far two answers are apart: the largest differences over all outputs, and whether classes agree.
 
     Args:
         expected, received: dicts of output to array or tensor. One that is missing, or a value that is not
@@ -78,7 +119,9 @@ def differences(
         points_into: as of an `Endpoint`.
 
     Returns:
-        Dict with `max_abs` and `max_relative`.
+        Dict with `max_abs`, the largest difference; `max_relative`, the largest as a share of the scale of an
+        output; where there are logits, `top_1_agreement`: the share of rows whose largest is the same one, in
+        the output that agrees least.
     """
     if set(expected) != set(received):
         return {"max_abs": float("inf"), "max_relative": float("inf")}
@@ -90,7 +133,12 @@ def differences(
         scale = max(float(np.abs(values).max()), 1.0)
         largest["max_abs"] = max(largest["max_abs"], difference)
         largest["max_relative"] = max(largest["max_relative"], difference / scale)
-    return largest
+    agreements = [
+        float((values.argmax(-1) == sides[1][name].argmax(-1)).mean())
+        for name, values in sides[0].items()
+        if name.endswith("_logits")
+    ]
+    return {**largest, "top_1_agreement": min(agreements)} if agreements else largest
 
 
 def _pointed_at(outputs: Mapping[str, Any], points_into: Mapping[str, str]) -> Arrays:
@@ -132,27 +180,3 @@ def _whole_float32() -> Iterator[None]:
         yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(rounds)
-
-
-def _random(endpoint: Endpoint, rng: np.random.Generator) -> Arrays:
-    sizes = {
-        axis: min(_LENGTH, endpoint.limits.get(axis, _LENGTH))
-        for argument in endpoint.inputs.values()
-        for axis in argument.shape
-        if isinstance(axis, str)
-    }
-    sizes["batch"] = PARITY_BATCH
-    return {
-        name: _draw(rng, argument, tuple(sizes.get(axis, axis) for axis in argument.shape))
-        for name, argument in endpoint.inputs.items()
-    }
-
-
-def _draw(rng: np.random.Generator, argument: Argument, shape: tuple[int, ...]) -> np.ndarray:
-    if argument.dtype == "bool":
-        return rng.random(shape) < 0.8
-    if argument.dtype == "uint8":
-        return rng.integers(0, 256, shape, np.uint8)
-    if argument.dtype.startswith("int"):
-        return rng.integers(0, argument.below, shape).astype(argument.dtype)
-    return rng.normal(size=shape).astype(argument.dtype)

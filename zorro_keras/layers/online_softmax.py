@@ -22,8 +22,9 @@ def weigh(query, key, value, mask=None, dropout=None, bias=None):
         bias: float tensor that broadcasts to `(B, N, T, S)`, added to the logits; `None` for none.
 
     Returns:
-        Tuple of context, the values' weighted sum `(B, N, T, E)` in their dtype; total, the sum of the
-        weights `(B, N, T, 1)`, float32; peak, the logit at which a weight is 1, `(B, N, T, 1)`, float32.
+        Tuple of context, the values' weighted sum `(B, N, T, E)` in their dtype, but float32 of float16;
+        total, the sum of the weights `(B, N, T, 1)`, float32; peak, the logit at which a weight is 1,
+        `(B, N, T, 1)`, float32.
     """
     logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
     if bias is not None:
@@ -33,10 +34,13 @@ def weigh(query, key, value, mask=None, dropout=None, bias=None):
     peak = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     weights = ops.exp(logits - peak)
     total = ops.sum(weights, axis=-1, keepdims=True)
-    weights = ops.cast(weights, value.dtype)
+    # Numbers in float16 end at 65,504: a sum over many keys is taken of their shares.
+    by_shares = keras.backend.standardize_dtype(value.dtype) == "float16"
+    weights = ops.cast(weights / total if by_shares else weights, value.dtype)
     if dropout is not None:
         weights = dropout(weights)
-    return ops.matmul(weights, value), total, peak
+    context = ops.matmul(weights, value)
+    return ops.cast(context, "float32") * total if by_shares else context, total, peak
 
 
 def weigh_in_chunks(query, key, value, mask=None, dropout=None, chunk=1024):

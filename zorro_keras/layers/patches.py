@@ -21,13 +21,13 @@ def cut_patches(x, patch):
     rank = len(patch)
     if any(size is not None and size % step for size, step in zip(x.shape[1:], patch, strict=False)):
         raise ValueError(f"A patch must divide the array. Received: patch={patch}, shape={tuple(x.shape)}")
-    sizes, rest = ops.shape(x)[1 : rank + 1], x.shape[rank + 1 :]
+    sizes, rest = ops.shape(x)[1 : rank + 1], math.prod(x.shape[rank + 1 :])
     grid = tuple(size // step for size, step in zip(sizes, patch, strict=True))
+    # Axes that stay beside each other stay one: two for each axis of the grid are few enough for LiteRT.
     split = [size for pair in zip(grid, patch, strict=True) for size in pair]
-    x = ops.reshape(x, (-1, *split, *rest))
-    tail = range(2 * rank + 1, 2 * rank + 1 + len(rest))
-    x = ops.transpose(x, (0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2), *tail))
-    return ops.reshape(x, (-1, *grid, math.prod(patch) * math.prod(rest)))
+    x = ops.reshape(x, (-1, *split[1:-1], patch[-1] * rest))
+    x = ops.transpose(x, (*range(0, 2 * rank, 2), *range(1, 2 * rank, 2)))
+    return ops.reshape(x, (-1, *grid, math.prod(patch) * rest))
 
 
 def join_patches(patches, patch):
@@ -38,10 +38,10 @@ def join_patches(patches, patch):
         patch: tuple of int, size of a patch along each axis of the grid.
     """
     rank, grid = len(patch), tuple(patches.shape[1:-1])
-    x = ops.reshape(patches, (-1, *grid, *patch, patches.shape[-1] // math.prod(patch)))
-    pairs = [axis for place in range(1, rank + 1) for axis in (place, place + rank)]
-    x = ops.transpose(x, (0, *pairs, 2 * rank + 1))  # B, each axis's patches and places in them, C
-    return ops.reshape(x, (-1, *(size * step for size, step in zip(grid, patch, strict=True)), x.shape[-1]))
+    channels = patches.shape[-1] // math.prod(patch)
+    x = ops.reshape(patches, (-1, *grid[1:], *patch[:-1], patch[-1] * channels))
+    x = ops.transpose(x, [axis for place in range(rank) for axis in (place, place + rank)])
+    return ops.reshape(x, (-1, *(size * step for size, step in zip(grid, patch, strict=True)), channels))
 
 
 def pad_to_multiples(x, steps):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 HIDDEN_SCORE = -1e9  # a probability of exactly 0 by softmax and by sigmoid, and a loss that is finite
+HIDDEN_SCORE_FLOAT16 = -3e4  # the same where numbers end at 65,504
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -19,8 +20,8 @@ class PointerHead(keras.layers.Layer):
         padding_mask: bool tensor `(B, T)`, True = real; `None` for all.
 
     Returns:
-        Logits `(B, T)`; -1e9 where nothing is to be pointed at. A softmax over T chooses one token,
-        a sigmoid any number.
+        Logits `(B, T)`; -1e9, or -3e4 in float16, where nothing is to be pointed at. A softmax over T chooses
+        one token, a sigmoid any number.
 
     Raises:
         ValueError: if `key_dim` is not positive.
@@ -43,10 +44,11 @@ class PointerHead(keras.layers.Layer):
 
     def call(self, tokens, query, padding_mask=None):
         keys, query = self.key_dense(tokens), self.query_dense(query)  # B T K, B K
-        scores = ops.matmul(keys, query[..., None])[..., 0] * self.key_dim**-0.5
+        scores = ops.matmul(keys, query[..., None] * self.key_dim**-0.5)[..., 0]
         if padding_mask is None:
             return scores
-        hidden = ops.full_like(scores, HIDDEN_SCORE)
+        hidden_score = HIDDEN_SCORE_FLOAT16 if self.compute_dtype == "float16" else HIDDEN_SCORE
+        hidden = ops.full_like(scores, hidden_score)
         return ops.where(ops.cast(padding_mask, "bool"), scores, hidden)
 
     def compute_output_spec(self, tokens, query, padding_mask=None):

@@ -89,7 +89,10 @@ def test_settings_that_only_hold_together_are_welcome_in_any_order(order):
         ("training.epochs.more=3", "Unknown key `training.epochs.more`"),
         ("training.epochs=3.5", "`training.epochs` must be int. Received: training.epochs=3.5"),
         ("training.epochs=none", "`training.epochs` must be int. Received: training.epochs=none"),
-        ("training.mixed_precision=maybe", "`training.mixed_precision` must be bool"),
+        (
+            "training.mixed_precision=maybe",
+            "`training.mixed_precision` must be Union[bool, Literal['float16']]",
+        ),
         ("shape.kind=late", "`shape.kind` must be"),
         ("shape.sizes=1,x", "`shape.sizes` must be int"),
         ("shape.pair=1", "`shape.pair` must be tuple"),

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from zorro_keras.applications.training.backend import precision
 from zorro_keras.applications.training.callbacks import averaged_weights
 from zorro_keras.applications.training.config import TrainingConfig
+from zorro_keras.applications.training.loss_scale import STEADY_STEPS
 from zorro_keras.applications.training.optimizer import adamw_decays, build_optimizer, learning_rate_schedule
 
 # Keras hands its variables to numpy in a way that numpy 2 calls deprecated.
@@ -27,7 +29,9 @@ def compiled_model(steps_per_execution=1, **settings):
     model = keras.Sequential(layers)
     optimizer = build_optimizer(model, TrainingConfig(weight_decay=0.1, **settings), total_steps=20)
     loss = keras.losses.MeanSquaredError()
-    model.compile(optimizer=optimizer, loss=loss, steps_per_execution=steps_per_execution)
+    model.compile(
+        optimizer=optimizer, loss=loss, steps_per_execution=steps_per_execution, auto_scale_loss=False
+    )
     return model
 
 
@@ -84,6 +88,51 @@ def test_finite_gradients_whose_norm_is_not_change_nothing(size, halted):
     unchanged = [np.array_equal(one, other) for one, other in zip(arrays(weights), before, strict=True)]
     assert all(unchanged) if halted else not any(unchanged)
     assert all(np.isfinite(weight).all() for weight in arrays(weights))
+
+
+def half_model(**settings):
+    """Computes in float16, as a run with `training.mixed_precision=float16` does."""
+    with precision(mixed="float16"):
+        return compiled_model(mixed_precision="float16", **settings)
+
+
+def test_in_float16_an_overflow_halves_the_scale_and_leaves_out_the_step():
+    model = half_model(clip_norm=None)
+    optimizer, (x, y) = model.optimizer, batches(4)
+    optimizer.loss_scale.factor.assign(2.0**24)  # the gradients of its outputs are beyond 65,504
+    before = arrays(model.trainable_variables)
+    model.fit(x[:2], y[:2], batch_size=2, verbose=0)
+    assert arrays([optimizer.loss_scale.factor])[0] == 2.0**23
+    assert [int(x) for x in arrays([optimizer.halted, optimizer.iterations])] == [0, 1]
+    for weight, old in zip(arrays(model.trainable_variables), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    optimizer.loss_scale.factor.assign(2.0**10)
+    optimizer.loss_scale.steady.assign(STEADY_STEPS - 1)
+    model.fit(x, y, batch_size=2, verbose=0)
+    assert arrays([optimizer.loss_scale.factor])[0] == 2.0**11
+    assert int(arrays([optimizer.iterations])[0]) == 5
+    moved = zip(arrays(model.trainable_variables), before, strict=True)
+    assert all((weight != old).any() and np.isfinite(weight).all() for weight, old in moved)
+
+
+def test_in_float16_a_fault_that_no_scale_mends_stops_for_good():
+    model = half_model()
+    x, y = batches(3, bad=0)
+    model.optimizer.loss_scale.factor.assign(2.0)
+    model.fit(x[:2], y[:2], batch_size=2, verbose=0)
+    assert int(arrays([model.optimizer.halted])[0]) == 0  # as far as it can tell, a smaller scale may help
+    model.fit(x[:2], y[:2], batch_size=2, verbose=0)
+    assert int(arrays([model.optimizer.halted])[0]) == 1
+
+
+def test_the_scale_of_the_loss_changes_no_step():
+    """Of a model in float32, where a power of two changes no digit."""
+    models = [compiled_model(), compiled_model(mixed_precision="float16")]
+    for model in models:
+        model.fit(*batches(4), batch_size=2, shuffle=False, verbose=0)
+    assert models[1].optimizer.scales_loss and not models[0].optimizer.scales_loss
+    for one, other in zip(*(arrays(model.trainable_variables) for model in models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_the_optimizer_is_rebuilt_from_its_configuration():
