@@ -156,6 +156,11 @@ class Plan:
         from zorro_keras.applications.plan.sizes import bytes_of
 
         device_bytes = None if self.device is None else bytes_of(self.device)
+        if importlib.util.find_spec("jax") is None:
+            raise ConfigError(
+                "A plan is made by JAX, whatever the run trains on.", stage="command", reason="missing_file",
+                advice="pip install 'zorro-keras[jax]'",
+            )  # fmt: skip
         from zorro_keras.applications.plan.command import plan
         from zorro_keras.applications.plan.tables import show
 

@@ -52,9 +52,7 @@ def plan(
     config = apply_overrides(named_config(task, name), overrides)
     batch_size = batch_size or config.training.batch_size
     prepare_backend()
-    shapes = task_module(task, "batch_shapes")
-    describe = getattr(shapes, "label_names", None)
-    label_names = describe(name, config, num_classes) if describe else ()
+    label_names = _label_names(task, name, config, num_classes)
 
     def shaped(size: int) -> ShapedModel:
         return shaped_model(task, with_batch_size(config, size), label_names)
@@ -78,6 +76,15 @@ def plan(
         "per_example": (asked.total - other.total) / (asked.batch_size - other.batch_size),
         **({} if device is None else {"device": device}),
     }
+
+
+def _label_names(task: str, name: str, config: Any, num_classes: int | None) -> tuple[str, ...]:
+    describe = getattr(task_module(task, "batch_shapes"), "label_names", None)
+    if describe is None and num_classes is not None:
+        raise ConfigError(
+            f"`{task}` has no classes. Received: --classes {num_classes}", stage="command", reason="bad_value"
+        )
+    return describe(name, config, num_classes) if describe else ()
 
 
 def _without_compiling(one: ShapedModel) -> dict[str, Any]:

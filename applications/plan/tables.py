@@ -11,8 +11,9 @@ from zorro_keras.applications.plan.sizes import in_bytes, in_flops
 
 MEMORY_ROWS = ("weights", "gradients", "optimizer", "batch", "activations", "total")
 FOR_CPU = (
-    "Compiled by JAX for this machine's processor. Another device lays out its arrays in its own way; and a "
-    "processor does not keep to `remat`, which is counted here as other devices do it."
+    "Compiled by JAX for this machine's processor; another device lays out its arrays in its own way. "
+    "`remat` is counted as other devices keep to it: JAX on a processor does not. A processor computes "
+    "bfloat16 in float32, so where mixed precision is at home a step takes less than this."
 )
 
 
@@ -70,8 +71,8 @@ def _device(plan: dict[str, Any]) -> str:
     room = f"{in_bytes(device['usable_bytes'])} of {in_bytes(device['bytes'])}"
     if not device["batch_size"]:
         return (
-            f"No batch was found that fits into {room}: try `--set model.remat=true`, "
-            "`--set training.mixed_precision=true` or smaller inputs."
+            f"No batch was found that fits into {room}. Where the model has it, `--set model.remat=true` "
+            "takes less."
         )
     return f"A batch of {device['batch_size']} fits into {room}: it takes {in_bytes(device['total'])}."
 
