@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
@@ -151,6 +151,51 @@ class Train:
 
         data = make_default_data(self.task, self.out) if self.data is None else self.data
         return _show(train(self.task, config, str(data), str(self.out), resume=self.resume))
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Says, by JAX, what a configuration takes before it is run: shapes, FLOPs, memory, a batch that fits."""
+
+    task: Task
+    config: str = "tiny"
+    """Named configuration of the task."""
+    overrides: Overrides = ()
+    """Changes one setting, such as model.remat=true. May be given again."""
+    batch_size: int | None = None
+    """Examples in a step. By default those of the configuration."""
+    device: str | None = None
+    """Memory of a device, such as 16GB or 80GiB, for which the largest batch is looked for."""
+    classes: int | None = None
+    """Classes of the data. By default those of the data that the configuration is made for."""
+    json: bool = False
+    """Prints JSON instead of tables."""
+    backend: ClassVar[Backend] = "jax"
+
+    def run(self) -> int:
+        from zorro_keras.applications.plan.sizes import bytes_of
+
+        device_bytes = None if self.device is None else bytes_of(self.device)
+        if importlib.util.find_spec("jax") is None:
+            raise ConfigError(
+                "A plan is made by JAX, whatever the run trains on.", stage="command", reason="missing_file",
+                advice="pip install 'zorro-keras[jax]'",
+            )  # fmt: skip
+        from zorro_keras.applications.plan.command import plan
+        from zorro_keras.applications.plan.tables import show
+
+        planned = plan(
+            self.task,
+            self.config,
+            self.overrides,
+            batch_size=self.batch_size,
+            device_bytes=device_bytes,
+            num_classes=self.classes,
+        )
+        if self.json:
+            return _show(planned)
+        show(planned)
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -386,7 +431,21 @@ class Reproduce:
         return 0
 
 
-COMMANDS = (Doctor, Clips, Prepare, Train, Evaluate, Predict, Embed, Search, Export, Convert, Demo, Reproduce)
+COMMANDS = (
+    Doctor,
+    Clips,
+    Prepare,
+    Plan,
+    Train,
+    Evaluate,
+    Predict,
+    Embed,
+    Search,
+    Export,
+    Convert,
+    Demo,
+    Reproduce,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,7 +25,7 @@ SHARED_RANKS = {
     "pipelines": 0,
     "training": 1,
 }  # inside applications; each task stands on 2, the command line on 3
-COMMAND_LINE = {"cli", "doctor", "demo", "reproduce"}
+COMMAND_LINE = {"cli", "doctor", "demo", "plan", "reproduce"}
 
 LIBRARY_MAY_IMPORT = {"keras", "keras_hub", "numpy", LIBRARY} | set(sys.stdlib_module_names)
 FILE_FORMATS = {"weights": {"h5py", "safetensors"}}

@@ -1,0 +1,14 @@
+"""What a step of training is given, told without data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zorro_keras.applications.audio_visual_pretraining.config import Config
+from zorro_keras.applications.audio_visual_pretraining.pretrainer import AudioVisualPretrainer
+from zorro_keras.applications.training.batch_shapes import clips_of
+
+
+def training_batch(config: Config, model: AudioVisualPretrainer) -> tuple[Any, ...]:
+    """Returns the shapes of what `training_dataset` yields: `(x,)`."""
+    return (clips_of(model, config.training.batch_size, config.data.streams),)

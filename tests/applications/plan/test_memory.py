@@ -1,0 +1,82 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+pytest.importorskip("jax")
+if keras.backend.backend() != "jax":
+    pytest.skip("a plan is made on JAX", allow_module_level=True)
+
+from zorro_keras.applications.plan.memory import Footprint, footprint, largest_batch, size_of
+from zorro_keras.applications.plan.shapes_only import shaped_model, with_batch_size
+from zorro_keras.applications.training.config import apply_overrides
+from zorro_keras.applications.training.task import named_config, task_module
+
+TASK = "audio_visual_classification"
+SMALL = ("model.num_layers=2", "model.hidden_dim=32", "model.mlp_dim=64")
+
+
+def shaped_of(task, name, batch_size, *overrides):
+    config = with_batch_size(apply_overrides(named_config(task, name), overrides), batch_size)
+    return shaped_model(task, config, task_module(task, "batch_shapes").label_names(name, config))
+
+
+def footprint_of(task, name, batch_size, *overrides):
+    return footprint(shaped_of(task, name, batch_size, *overrides), batch_size)
+
+
+def line(batch_size):
+    return Footprint(
+        batch_size, weights=60, optimizer=20, gradients=10, batch=batch_size, activations=9 * batch_size
+    )
+
+
+def test_the_largest_batch_is_where_the_line_reaches_the_limit():
+    measured = []
+    found = largest_batch(lambda size: measured.append(size) or line(size), (line(2), line(4)), 295)
+    assert found == line(20) and measured == [20]  # 90 + 10 * 20 fits, and 90 + 10 * 21 does not
+    assert largest_batch(line, (line(2), line(4)), 80) is None
+
+
+def test_a_batch_that_takes_more_than_the_line_says_is_not_taken():
+    def steeper(size):
+        return line(size) if size < 15 else dataclasses.replace(line(size), activations=12 * size)
+
+    found = largest_batch(steeper, (line(2), line(4)), 295)
+    assert found.total <= 295 and 4 < found.batch_size < 20
+
+
+def test_remat_lowers_the_prediction():
+    plain, again = (footprint_of(TASK, "tiny", 8, *SMALL, *word) for word in ((), ("model.remat=true",)))
+    assert again.activations < 0.75 * plain.activations
+    assert dataclasses.replace(again, activations=plain.activations) == plain
+
+
+def test_averages_of_the_weights_are_counted_with_the_optimizer():
+    trained, _, plain, _ = map(size_of, shaped_of(TASK, "tiny", 2, *SMALL).state)
+    averaged = size_of(shaped_of(TASK, "tiny", 2, *SMALL, "training.ema_momentum=0.9").state[2])
+    assert averaged - plain == trained > 1e5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_step_takes_the_memory_that_was_predicted():
+    """In a process of its own, whose programs are compiled as those of `fit` are, not as a test's."""
+    steps = [f"{TASK} tiny 64 model.num_layers=2", f"{TASK} perceiver_tiny 128 model.num_layers=2"]
+    unchanged = ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in unchanged}
+    script = Path(__file__).with_name("measured_step.py")
+    done = subprocess.run(
+        [sys.executable, str(script), *steps], env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    rows = [json.loads(row) for row in done.stdout.splitlines()]
+    assert len(rows) == len(steps)
+    for words, (predicted, measured) in zip(steps, rows, strict=True):
+        assert predicted > 2e8, words  # much more than what any process takes for itself
+        assert abs(predicted / measured - 1.0) < 0.15, (words, predicted, measured)
