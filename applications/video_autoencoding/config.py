@@ -63,6 +63,8 @@ class ModelConfig:
             variant's.
         label_query_dim, output_dim: optional ints. Channels of the label's query, and of what the heads read.
         label_mask_rate: float in [0, 1]. How often training hides the label from the model.
+        reconstruction_loss: "absolute", as published, or "squared": which differences of sound and picture
+            the loss means over. Absolute ones can keep sound silent that is quiet for much of the time.
         audio_loss_weight, image_loss_weight, label_loss_weight: floats >= 0.
         dropout_rate: float in [0, 1).
         key_chunk: optional int. Elements that the latents read at a time; None for all.
@@ -91,6 +93,7 @@ class ModelConfig:
     label_query_dim: int | None = None
     output_dim: int | None = None
     label_mask_rate: float = 0.5
+    reconstruction_loss: Literal["absolute", "squared"] = "absolute"
     audio_loss_weight: float = 1.0
     image_loss_weight: float = 0.03
     label_loss_weight: float = 1e-4
