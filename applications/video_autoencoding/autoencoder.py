@@ -16,6 +16,8 @@ from zorro_keras.models import PerceiverIOBackbone
 NAMES = ("audio", "image", "label")
 # Section 4.4 and its appendix: absolute differences of picture and sound, cross-entropy of the label.
 LOSS_WEIGHTS = {"audio": 1.0, "image": 0.03, "label": 1e-4}
+# What the losses of sound and picture take of each difference; the first is the published one.
+RECONSTRUCTION_LOSSES = {"absolute": ops.abs, "squared": ops.square}
 _RANGES = {"audio": (-1.0, 1.0), "image": (0.0, 1.0)}
 _SMALLEST_ERROR = 1e-10  # of a mean square: 100 dB
 
@@ -32,6 +34,8 @@ class VideoAutoencoder(PresetTask):
         loss_weights: dict of output to the weight of its loss; `None` for the published 1, 0.03 and 0.0001 of
             audio, image and label.
         points_per_chunk: int, queries that are answered at a time where all outputs are asked for.
+        reconstruction_loss: "absolute", as published, or "squared": which differences of sound and picture
+            the loss means over.
 
     Call arguments:
         inputs: dict with `audio`, float `(B, S)` in [-1, 1], `image`, float `(B, F, Y, X, 3)` in [0, 1], and
@@ -67,7 +71,15 @@ class VideoAutoencoder(PresetTask):
     backbone_cls = PerceiverIOBackbone
     preprocessor_cls = VideoAutoencoderPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, loss_weights=None, points_per_chunk=6272, **kwargs):
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        loss_weights=None,
+        points_per_chunk=6272,
+        reconstruction_loss="absolute",
+        **kwargs,
+    ):
         if {*backbone.streams} != {*NAMES} or {*backbone.output_adapters} != {*NAMES}:
             raise ValueError(
                 f"`backbone` must have the inputs and outputs {list(NAMES)}. "
@@ -80,9 +92,15 @@ class VideoAutoencoder(PresetTask):
             )
         if points_per_chunk < 1:
             raise ValueError(f"`points_per_chunk` must be positive. Received: {points_per_chunk}")
+        if reconstruction_loss not in RECONSTRUCTION_LOSSES:
+            raise ValueError(
+                f"`reconstruction_loss` must be one of {list(RECONSTRUCTION_LOSSES)}. "
+                f"Received: {reconstruction_loss!r}"
+            )
         super().__init__(backbone, preprocessor, _float32(backbone(backbone.input)), **kwargs)
         self.loss_weights = weights
         self.points_per_chunk = points_per_chunk
+        self.reconstruction_loss = reconstruction_loss
         self.compile_by_default()
 
     @property
@@ -134,17 +152,16 @@ class VideoAutoencoder(PresetTask):
             **kwargs: further arguments of `keras.Model.compile`, without `loss` and `metrics`.
         """
         self.compile_own(optimizer, 1e-3, kwargs)
-        names = ("audio_l1", "audio_psnr", "image_l1", "image_psnr", "label_loss", "label_accuracy")
+        names = ("audio_loss", "audio_psnr", "image_loss", "image_psnr", "label_loss", "label_accuracy")
         self.output_metrics = {name: keras.metrics.Mean(name=name) for name in names}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         weights = self._weights(x, y, sample_weight)
-        losses = {f"{name}_l1": name for name in _RANGES} | {"label_loss": "label"}
         values = self._figures(x, y, y_pred)
         terms = [
-            self.loss_weights[output] * weighted_mean(values[name], weights[output])
-            for name, output in losses.items()
-            if output in weights
+            self.loss_weights[name] * weighted_mean(values[f"{name}_loss"], weights[name])
+            for name in NAMES
+            if name in weights
         ]
         return sum([*terms, *self.losses])
 
@@ -167,12 +184,12 @@ class VideoAutoencoder(PresetTask):
 
     def _figures(self, x, y, y_pred):
         """Returns what is measured of each example, `(B,)` by name."""
-        figures = {}
+        figures, distance = {}, RECONSTRUCTION_LOSSES[self.reconstruction_loss]
         for name, limits in _RANGES.items():
             if x.get(name) is None:
                 continue
             target = self._target(x, name)
-            figures[f"{name}_l1"] = ops.mean(ops.abs(y_pred[name] - target), axis=(1, 2))
+            figures[f"{name}_loss"] = ops.mean(distance(y_pred[name] - target), axis=(1, 2))
             error = ops.mean(ops.square(ops.clip(y_pred[name], *limits) - target), axis=(1, 2))
             figures[f"{name}_psnr"] = -10.0 * ops.log10(ops.maximum(error, _SMALLEST_ERROR))
         if y is not None:
@@ -196,6 +213,7 @@ class VideoAutoencoder(PresetTask):
             **super().get_config(),
             "loss_weights": dict(self.loss_weights),
             "points_per_chunk": self.points_per_chunk,
+            "reconstruction_loss": self.reconstruction_loss,
         }
 
 

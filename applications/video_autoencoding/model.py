@@ -48,7 +48,9 @@ def build_model(config: Config, label_names: Sequence[str]) -> VideoAutoencoder:
         **model.sizes(),
     )
     preprocessor = VideoAutoencoderPreprocessor(clip, label_names)
-    return VideoAutoencoder(backbone, preprocessor, model.loss_weights, model.points_per_chunk)
+    return VideoAutoencoder(
+        backbone, preprocessor, model.loss_weights, model.points_per_chunk, model.reconstruction_loss
+    )
 
 
 def start_weights(model: VideoAutoencoder, config: Config) -> StartReport | None:

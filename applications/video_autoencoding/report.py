@@ -39,7 +39,17 @@ def _stream(name: str, figures: Mapping[str, Any]) -> str:
         for kind in figures["psnr_db"]
     ]
     heads = ("PSNR", "mean over clips", "of the mean error")
-    return f"<h2>{name}, {figures['num_clips']} clips</h2>{table(heads, rows)}"
+    return f"<h2>{name}, {figures['num_clips']} clips</h2>{table(heads, rows)}{_by_class(figures)}"
+
+
+def _by_class(figures: Mapping[str, Any]) -> str:
+    rows = [
+        (name, of_class["num_clips"], *map(_decibels, of_class["pooled_psnr_db"].values()))
+        for name, of_class in figures["by_class"].items()
+    ]
+    heads = ("class", "clips", *(_WORDS[kind] for kind in figures["pooled_psnr_db"]))
+    summary = "<summary>PSNR of the mean error of each class</summary>"
+    return f"<details>{summary}{table(heads, rows)}</details>"
 
 
 def _decibels(value: float | None) -> str:

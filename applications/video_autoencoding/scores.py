@@ -91,17 +91,36 @@ class ClipScores:
         }
 
     def _of_stream(self, name: str, num_clips: int) -> dict[str, Any] | None:
-        """PSNR by what was compared, as the mean over clips, and of the mean error of all clips."""
+        """PSNR by what was compared: the mean over clips; and of the mean error of all, and of each class."""
         has = _joined(self.presence[name], num_clips)
         if not has.any():
             return None
-        psnr, pooled = dict.fromkeys(_KINDS[name]), dict.fromkeys(_KINDS[name])
-        for kind in _KINDS[name]:
-            if parts := self.errors.get(f"{name}_{kind}"):
-                error = _joined(parts, num_clips)[has]
-                psnr[kind] = float(metrics.decibels(error).mean())
-                pooled[kind] = float(metrics.decibels(error.mean()))
-        return {"num_clips": int(has.sum()), "psnr_db": psnr, "pooled_psnr_db": pooled}
+        parts = {kind: self.errors.get(f"{name}_{kind}") for kind in _KINDS[name]}
+        errors = {kind: _joined(part, num_clips) if part else None for kind, part in parts.items()}
+        labels, by_class = _joined(self.labels, num_clips), {}
+        for index in np.unique(labels[has]):
+            of_class = has & (labels == index)
+            by_class[self.task.preprocessor.label_names[index]] = {
+                "num_clips": int(of_class.sum()),
+                "pooled_psnr_db": _pooled(errors, of_class),
+            }
+        return {
+            "num_clips": int(has.sum()),
+            "psnr_db": {
+                kind: None if error is None else float(metrics.decibels(error[has]).mean())
+                for kind, error in errors.items()
+            },
+            "pooled_psnr_db": _pooled(errors, has),
+            "by_class": by_class,
+        }
+
+
+def _pooled(errors: Mapping[str, np.ndarray | None], used: np.ndarray) -> dict[str, float | None]:
+    """PSNR of the mean error of the clips that are used, by what was compared."""
+    return {
+        kind: None if error is None else float(metrics.decibels(error[used].mean()))
+        for kind, error in errors.items()
+    }
 
 
 def mean_frame_of(batches: Iterable[tuple], num_clips: int) -> np.ndarray | None:

@@ -93,13 +93,13 @@ def test_latents_answer_as_the_clip_did():
         np.testing.assert_allclose(array(values), whole()[name], atol=rounding(name))
 
 
-def losses_by_hand(x, labels, presence, rows):
-    """The published loss, of outputs at some points: numpy."""
+def losses_by_hand(x, labels, presence, rows, distance=np.abs):
+    """The published loss, or that of squares, of outputs at some points: numpy."""
     outputs = compiled(model())({**x, "presence": presence, "rows": rows})
     targets = {"audio": x["audio"].reshape(-1, PATCHES, 5), "image": x["image"].reshape(-1, PIXELS, 3)}
     total = 0.0
     for name, weight in (("audio", 1.0), ("image", 0.03)):
-        error = np.abs(array(outputs[name]) - targets[name][:, rows[name]]).mean(axis=(1, 2))
+        error = distance(array(outputs[name]) - targets[name][:, rows[name]]).mean(axis=(1, 2))
         total += weight * error[presence[name]].mean()
     logits = array(outputs["label"]).astype("float64")
     entropy = np.logaddexp.reduce(logits, -1) - logits[np.arange(len(labels)), labels]
@@ -121,6 +121,18 @@ def test_the_loss_is_the_published_one_over_what_is_there():
     given["audio"] = (x["audio"] * 0.5).astype("float32")
     model().reset_metrics()
     assert model().test_on_batch(given, labels, return_dict=True)["loss"] != pytest.approx(expected, rel=1e-3)
+
+
+def test_the_loss_of_squares_is_of_the_same_points():
+    x, labels = clips(4, seed=1)
+    presence = {"audio": np.array([True, False, True, False]), "image": np.array([True, True, True, False])}
+    task = VideoAutoencoder(model().backbone, reconstruction_loss="squared")
+    given = {**hidden(x), "presence": presence, "rows": ROWS}
+    found = task.test_on_batch(given, labels, return_dict=True)
+    expected = losses_by_hand(hidden(x), labels, presence, ROWS, distance=np.square)
+    assert found["loss"] == pytest.approx(expected, rel=1e-4)
+    absolute = losses_by_hand(hidden(x), labels, presence, ROWS)
+    assert found["loss"] != pytest.approx(absolute, rel=1e-2)
 
 
 def test_metrics_are_those_of_the_points():
@@ -182,10 +194,11 @@ def test_it_learns_a_few_clips_at_changing_points():
 def test_a_preset_keeps_weights_settings_and_preprocessing(tmp_path):
     preprocessor = VideoAutoencoderPreprocessor(CLIP, [f"class {label}" for label in range(CLASSES)])
     weights = {"audio": 2.0, "image": 1.0, "label": 0.0}
-    task = VideoAutoencoder(backbone(), preprocessor, weights, points_per_chunk=50)
+    task = VideoAutoencoder(backbone(), preprocessor, weights, 50, reconstruction_loss="squared")
     task.save_to_preset(str(tmp_path))
     loaded = VideoAutoencoder.from_preset(str(tmp_path))
-    assert (loaded.loss_weights, loaded.points_per_chunk) == (weights, 50)
+    found = loaded.loss_weights, loaded.points_per_chunk, loaded.reconstruction_loss
+    assert found == (weights, 50, "squared")
     assert loaded.preprocessor.get_config() == preprocessor.get_config()
     raw = {"audio": clips()[0]["audio"], "video": np.full((2, FRAMES, *SIZE, 3), 51, "uint8")}
     expected, found = task.predict(raw, verbose=0), loaded.predict(raw, verbose=0)
@@ -247,5 +260,7 @@ def test_what_cannot_be_is_refused():
         VideoAutoencoder(parts, loss_weights={"audio": 1.0})
     with pytest.raises(ValueError, match="`points_per_chunk` must be positive. Received: 0"):
         VideoAutoencoder(parts, points_per_chunk=0)
+    with pytest.raises(ValueError, match=r"`reconstruction_loss` must be one of .* Received: 'huber'"):
+        VideoAutoencoder(parts, reconstruction_loss="huber")
     with pytest.raises(ValueError, match="`loss` must be left to the task. Received: loss="):
         VideoAutoencoder(parts).compile("sgd", loss="mse")

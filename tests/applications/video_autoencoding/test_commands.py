@@ -126,9 +126,18 @@ def test_evaluation_compares_with_mean_frames_and_silence(data, run, tmp_path):
     for kind, rebuilt in (("model", made["audio"]), ("silence", 0 * sound)):
         psnr = metrics.peak_signal_to_noise_ratio(sound[has], rebuilt[has])
         assert report["audio"]["psnr_db"][kind] == pytest.approx(psnr, abs=1e-3), kind
+    _, ids = evaluation_dataset(opened, CONFIG, task.preprocessor)
+    for name in LABELS:
+        heard = has & np.array([f"/{name}/" in path for path in ids])
+        found = report["audio"]["by_class"][name]
+        assert found["num_clips"] == heard.sum() > 0
+        for kind, rebuilt in (("model", made["audio"]), ("silence", 0 * sound)):
+            psnr = metrics.decibels(np.square(sound - rebuilt)[heard].mean())
+            assert found["pooled_psnr_db"][kind] == pytest.approx(psnr, abs=1e-3)
     assert 0 <= report["label"]["top1_accuracy"] <= report["label"]["top5_accuracy"] == 1.0
     page = (tmp_path / "report.html").read_text()
     assert "each clip's own mean frame" in page and "data:image/png;base64," in page
+    assert page.count("PSNR of the mean error of each class") == 2 and "<td>drum</td>" in page
 
 
 def test_clips_without_a_training_split_are_measured_without_its_mean_frame(run, tmp_path):

@@ -29,7 +29,7 @@ def test_the_recipes_are_the_papers(name):
     assert config.data.points == {"audio": 512, "image": 512}
     assert config.num_points == {"audio": 1920, "image": 802_816}
     assert (config.training.batch_size, config.training.learning_rate) == (1024, 1e-3)
-    assert model.label_mask_rate == 0.5
+    assert (model.label_mask_rate, model.reconstruction_loss) == (0.5, "absolute")
     label = 1.0 if name == "paper_classify" else 1e-4
     assert model.loss_weights == {"audio": 1.0, "image": 0.03, "label": label}
     others = {key: size for key, size in model.sizes().items() if key != "num_latents"}
@@ -69,6 +69,7 @@ def test_how_a_query_reads_the_latents_can_be_set():
         ("model.samples_per_patch=7", "`samples_per_patch` must be a divisor of"),
         ("model.num_latents=0", "`num_latents` must be at least 1"),
         ("model.label_mask_rate=1.1", r"`label_mask_rate` must be within \[0, 1\]"),
+        ("model.reconstruction_loss=huber", r"must be Literal\[.absolute., .squared.\]"),
         ("model.label_loss_weight=-1", "`label_loss_weight` must be at least 0"),
         ("model.dropout_rate=1.0", r"`dropout_rate` must be within \[0, 1\)"),
         ("model.points_per_chunk=0", "`points_per_chunk` must be at least 1"),
