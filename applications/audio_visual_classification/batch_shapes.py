@@ -24,7 +24,6 @@ def label_names(name: str, config: Config, num_classes: int | None = None) -> tu
     return class_names(num_classes or CLASSES.get(name, VGGSOUND_CLASSES))
 
 
-def training_batch(config: Config, model: AudioVisualClassifier) -> tuple[Any, ...]:
+def training_batch(config: Config, model: AudioVisualClassifier, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y)`."""
-    batch_size = config.training.batch_size
     return clips_of(model, batch_size, config.data.streams), floats(batch_size, model.num_classes)

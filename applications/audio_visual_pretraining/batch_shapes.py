@@ -9,6 +9,6 @@ from zorro_keras.applications.audio_visual_pretraining.pretrainer import AudioVi
 from zorro_keras.applications.training.batch_shapes import clips_of
 
 
-def training_batch(config: Config, model: AudioVisualPretrainer) -> tuple[Any, ...]:
+def training_batch(config: Config, model: AudioVisualPretrainer, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x,)`."""
-    return (clips_of(model, config.training.batch_size, config.data.streams),)
+    return (clips_of(model, batch_size, config.data.streams),)

@@ -18,7 +18,6 @@ def label_names(name: str, config: Config, num_classes: int | None = None) -> tu
     return class_names(num_classes or CLASSES.get(name, IMAGENET_CLASSES))
 
 
-def training_batch(config: Config, model: ImageClassifier) -> tuple[Any, ...]:
+def training_batch(config: Config, model: ImageClassifier, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
-    batch_size = config.training.batch_size
     return inputs_of(model, batch_size), floats(batch_size, model.num_classes), floats(batch_size)

@@ -9,8 +9,8 @@ from zorro_keras.applications.masked_language.masked_language_model import Maske
 from zorro_keras.applications.training.batch_shapes import flags, floats, integers
 
 
-def training_batch(config: Config, model: MaskedLanguageModel) -> tuple[Any, ...]:
+def training_batch(config: Config, model: MaskedLanguageModel, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
-    shape = (config.training.batch_size, config.data.length)
+    shape = (batch_size, config.data.length)
     x = {"text": integers(*shape), "padding_mask": {"text": flags(*shape)}}
     return x, integers(*shape), floats(*shape)

@@ -9,7 +9,7 @@ from zorro_keras.applications.optical_flow.optical_flow import OpticalFlow
 from zorro_keras.applications.training.batch_shapes import floats, inputs_of
 
 
-def training_batch(config: Config, model: OpticalFlow) -> tuple[Any, ...]:
+def training_batch(config: Config, model: OpticalFlow, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
-    batch_size, size_px = config.training.batch_size, config.data.size_px
+    size_px = config.data.size_px
     return inputs_of(model, batch_size), floats(batch_size, *size_px, 2), floats(batch_size, *size_px)

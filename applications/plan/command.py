@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import jax
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.plan.flops import total_flops
 from zorro_keras.applications.plan.memory import USABLE, Footprint, footprint, largest_batch
-from zorro_keras.applications.plan.shapes_only import ShapedModel, shaped_model, with_batch_size
+from zorro_keras.applications.plan.shapes_only import ShapedModel, shaped_model
 from zorro_keras.applications.plan.stages import forward_program, stages_of, tokens_of, training_program
 from zorro_keras.applications.training.backend import precision, prepare_backend
 from zorro_keras.applications.training.config import apply_overrides
@@ -51,19 +50,24 @@ def plan(
             )
     config = apply_overrides(named_config(task, name), overrides)
     batch_size = batch_size or config.training.batch_size
+    config = _with_batch_size(config, batch_size)
     prepare_backend()
     label_names = _label_names(task, name, config, num_classes)
 
     def shaped(size: int) -> ShapedModel:
-        return shaped_model(task, with_batch_size(config, size), label_names)
+        return shaped_model(task, config, label_names, size)
 
     def measure(size: int) -> Footprint:
-        return footprint(shaped(size), size)
+        return footprint(shaped(size))
 
     with precision(config.training.mixed_precision):
         told = _without_compiling(shaped(1))
         asked, other = measure(batch_size), measure(batch_size // 2 or 2)
-        device = None if device_bytes is None else _device(measure, (asked, other), device_bytes)
+        device = None
+        if device_bytes is not None:
+            limit = USABLE * device_bytes
+            found = largest_batch(measure, (asked, other), limit, _multiple(config))
+            device = _device(found, device_bytes)
     return {
         "task": task,
         "config": name,
@@ -100,13 +104,25 @@ def _without_compiling(one: ShapedModel) -> dict[str, Any]:
     }
 
 
-def _device(
-    measure: Callable[[int], Footprint], known: tuple[Footprint, ...], device_bytes: int
-) -> dict[str, Any]:
-    found = largest_batch(measure, known, USABLE * device_bytes)
+def _device(found: Footprint | None, device_bytes: int) -> dict[str, Any]:
     return {
         "bytes": device_bytes,
         "usable_bytes": int(USABLE * device_bytes),
         "batch_size": 0 if found is None else found.batch_size,
         "total": None if found is None else found.total,
     }
+
+
+def _with_batch_size(config: Any, batch_size: int) -> Any:
+    """The configuration with another batch, unless it refuses that."""
+    training = dataclasses.replace(config.training, batch_size=batch_size)
+    return dataclasses.replace(config, training=training)
+
+
+def _multiple(config: Any) -> int:
+    """2 where a configuration takes even batches alone, as one that shows each pair of frames twice."""
+    try:
+        _with_batch_size(config, 1)
+    except ConfigError:
+        return 2
+    return 1

@@ -46,7 +46,7 @@ class Footprint:
         return self.weights + self.optimizer + self.gradients + self.batch + self.activations
 
 
-def footprint(shaped: ShapedModel, batch_size: int) -> Footprint:
+def footprint(shaped: ShapedModel) -> Footprint:
     """Compiles the step of the trainer, as `fit` compiles it, and returns what it takes.
 
     XLA places gradients and activations in one space and may use a place twice. What the space is larger than
@@ -59,7 +59,7 @@ def footprint(shaped: ShapedModel, batch_size: int) -> Footprint:
     working = memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     gradients = min(trained, working)
     return Footprint(
-        batch_size=batch_size,
+        batch_size=shaped.batch_size,
         weights=trained + others + metrics,
         optimizer=optimizer,
         gradients=gradients,
@@ -69,7 +69,7 @@ def footprint(shaped: ShapedModel, batch_size: int) -> Footprint:
 
 
 def largest_batch(
-    measure: Callable[[int], Footprint], known: Iterable[Footprint], limit: float
+    measure: Callable[[int], Footprint], known: Iterable[Footprint], limit: float, multiple: int = 1
 ) -> Footprint | None:
     """Finds a batch that fits, by a straight line through what is known, and compiles it to be sure.
 
@@ -77,6 +77,7 @@ def largest_batch(
         measure: function of a batch size.
         known: two or more footprints of different batch sizes.
         limit: bytes.
+        multiple: int >= 1. Only multiples of it are looked at.
 
     Returns:
         The largest that was compiled and fits; `None` if none did. Larger ones may fit that the line left
@@ -84,7 +85,7 @@ def largest_batch(
     """
     measured = {each.batch_size: each for each in known}
     for _ in range(_MOST_TRIES):
-        size = _extrapolated(measured.values(), limit)
+        size = _extrapolated(measured.values(), limit) // multiple * multiple
         if size < 1 or size in measured:
             break
         measured[size] = measure(size)

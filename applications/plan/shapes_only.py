@@ -22,10 +22,12 @@ class ShapedModel:
 
     Attributes:
         model: the model.
+        batch_size: int. Examples of a step.
         batch: the shapes of what a step is given: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
     """
 
     model: keras.Model
+    batch_size: int
     batch: tuple[Any, ...]
 
     @property
@@ -48,8 +50,8 @@ class ShapedModel:
         return keras.tree.map_structure(_shape_of, self.batch)
 
 
-def shaped_model(task: str, config: Any, label_names: Sequence[str]) -> ShapedModel:
-    """Builds the model of a task for a configuration, without a single number.
+def shaped_model(task: str, config: Any, label_names: Sequence[str], batch_size: int) -> ShapedModel:
+    """Builds the model of a task for a configuration, and a batch for it, without a single number.
 
     It is built inside `jax.eval_shape`, where every array that a model makes of itself is a shape. So its
     variables must never be read; its step is traced from shapes, as `state` gives them.
@@ -67,13 +69,8 @@ def shaped_model(task: str, config: Any, label_names: Sequence[str]) -> ShapedMo
     # A generator of seeds that Keras shares among layers would be a shape, too, for the next model.
     keras.utils.clear_session()
     (model,) = made
-    return ShapedModel(model, task_module(task, "batch_shapes").training_batch(config, model))
-
-
-def with_batch_size(config: Any, batch_size: int) -> Any:
-    """Returns the configuration with another number of examples in a step."""
-    training = dataclasses.replace(config.training, batch_size=batch_size)
-    return dataclasses.replace(config, training=training)
+    batch = task_module(task, "batch_shapes").training_batch(config, model, batch_size)
+    return ShapedModel(model, batch_size, batch)
 
 
 def _shape_of(array: Any) -> jax.ShapeDtypeStruct:

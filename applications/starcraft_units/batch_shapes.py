@@ -9,9 +9,9 @@ from zorro_keras.applications.starcraft_units.unit_selector import UnitSelector
 from zorro_keras.applications.training.batch_shapes import flags, floats
 
 
-def training_batch(config: Config, model: UnitSelector) -> tuple[Any, ...]:
+def training_batch(config: Config, model: UnitSelector, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
-    batch_size, num_units = config.training.batch_size, config.data.num_units
+    num_units = config.data.num_units
     shape = (batch_size * num_units, 1) if config.data.alone else (batch_size, num_units)
     num_features = model.input["units"].shape[-1]
     x = {"units": floats(*shape, num_features), "padding_mask": {"units": flags(*shape)}}

@@ -23,9 +23,8 @@ def label_names(name: str, config: Config, num_classes: int | None = None) -> tu
     return tuple(f"{task}/{label}" for task in tasks for label in GLUE_TASKS[task].label_names)
 
 
-def training_batch(config: Config, model: TextClassifier) -> tuple[Any, ...]:
+def training_batch(config: Config, model: TextClassifier, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
-    batch_size = config.training.batch_size
     shape = (batch_size, config.data.length)
     x = {"text": integers(*shape), "padding_mask": {"text": flags(*shape)}}
     y = {

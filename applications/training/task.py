@@ -38,9 +38,9 @@ def task_module(task: str, part: str) -> ModuleType:
     hold `epoch_metrics(predictions, y, sample_weight)`, which may take `window_ids`, the ids in the order of
     the rows, and `start_weights(model, config)`, which a new run begins with. `commands` is what
     `commands_of` says. A fifth, `published`, holds `published_task(backbone, label_names)` where published
-    weights can become a model of the task. A sixth, `batch_shapes`, holds `training_batch(config, model)`,
-    the shapes of what `training_dataset` yields, and where the task has classes `label_names(name, config,
-    num_classes)`, which stand in for those of data.
+    weights can become a model of the task. A sixth, `batch_shapes`, holds `training_batch(config, model,
+    batch_size)`, the shapes of what `training_dataset` yields, and where the task has classes
+    `label_names(name, config, num_classes)`, which stand in for those of data.
 
     Raises:
         ConfigError: if there is no such task.

@@ -18,9 +18,9 @@ def label_names(name: str, config: Config, num_classes: int | None = None) -> tu
     return class_names(num_classes or CLASSES.get(name, KINETICS_CLASSES))
 
 
-def training_batch(config: Config, model: VideoAutoencoder) -> tuple[Any, ...]:
+def training_batch(config: Config, model: VideoAutoencoder, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y)`."""
-    batch_size, points = config.training.batch_size, config.data.points
+    points = config.data.points
     x = clips_of(model, batch_size, ("audio", "image"))
     rows = {name: integers(count) for name, count in points.items()}
     return {**x, "rows": rows}, floats(batch_size, model.num_classes)

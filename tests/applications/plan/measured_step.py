@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from zorro_keras.applications.plan.memory import footprint
-from zorro_keras.applications.plan.shapes_only import ShapedModel, shaped_model, with_batch_size
+from zorro_keras.applications.plan.shapes_only import ShapedModel, shaped_model
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config, task_module
 
@@ -42,10 +42,10 @@ def growth(shaped: ShapedModel) -> int:
 def main(*steps: str) -> None:
     for words in steps:
         task, name, batch_size, *overrides = words.split()
-        config = with_batch_size(apply_overrides(named_config(task, name), overrides), int(batch_size))
+        config = apply_overrides(named_config(task, name), overrides)
         label_names = task_module(task, "batch_shapes").label_names(name, config)
-        shaped = shaped_model(task, config, label_names)
-        print(json.dumps([footprint(shaped, int(batch_size)).total, growth(shaped)]), flush=True)
+        shaped = shaped_model(task, config, label_names, int(batch_size))
+        print(json.dumps([footprint(shaped).total, growth(shaped)]), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The batches of training are what a plan says that they are."""
 
-import dataclasses
 import functools
 
 import keras
@@ -17,8 +16,10 @@ from zorro_keras.applications.pipelines.battle_generated import generate_battles
 from zorro_keras.applications.pipelines.flow_generated import generate_flow  # noqa: E402
 from zorro_keras.applications.pipelines.image_generated import generate_images  # noqa: E402
 from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips  # noqa: E402
-from zorro_keras.applications.plan.shapes_only import shaped_model, with_batch_size  # noqa: E402
+from zorro_keras.applications.plan.shapes_only import shaped_model  # noqa: E402
+from zorro_keras.applications.plan.stages import stages_of  # noqa: E402
 from zorro_keras.applications.starcraft_units import data as unit_data  # noqa: E402
+from zorro_keras.applications.training.config import apply_overrides  # noqa: E402
 from zorro_keras.applications.training.labels import label_names_of  # noqa: E402
 from zorro_keras.applications.training.task import TASKS, named_config, task_module  # noqa: E402
 
@@ -47,7 +48,8 @@ def described(spec):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_step_is_given_what_the_plan_says(task, tmp_path, few_examples):
-    config, module = with_batch_size(named_config(task, "tiny"), 4), task_module(task, "data")
+    config = apply_overrides(named_config(task, "tiny"), ["training.batch_size=4"])
+    module = task_module(task, "data")
     if task in PACKING:
         path = pack_generated_clips(tmp_path / "shards", count=8, test_count=8, **PACKING[task])
     else:
@@ -58,7 +60,7 @@ def test_a_step_is_given_what_the_plan_says(task, tmp_path, few_examples):
     assert len(names) == len(label_names_of(data))
     if task == "text_classification":
         assert names == data.label_names
-    shaped = shaped_model(task, config, names)
+    shaped = shaped_model(task, config, names, 4)
     preprocessor = shaped.model.preprocessor
     spec = module.training_dataset(data, config, preprocessor).element_spec
     spec = spec if isinstance(spec, tuple) else (spec,)
@@ -66,21 +68,24 @@ def test_a_step_is_given_what_the_plan_says(task, tmp_path, few_examples):
 
 
 def test_a_battle_of_units_alone_has_a_row_for_each(few_examples, tmp_path):
-    tiny = with_batch_size(named_config("starcraft_units", "tiny"), 3)
-    config = dataclasses.replace(tiny, data=dataclasses.replace(tiny.data, alone=True))
+    config = apply_overrides(
+        named_config("starcraft_units", "tiny"), ["data.alone=true", "training.batch_size=3"]
+    )
     data = unit_data.open_data(unit_data.default_data(tmp_path), config)
-    shaped = shaped_model("starcraft_units", config, ())
+    shaped = shaped_model("starcraft_units", config, (), 3)
     spec = unit_data.training_dataset(data, config, shaped.model.preprocessor).element_spec
     assert described(shaped.batch) == described(spec)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_every_configuration_is_built_without_numbers(task):
+def test_every_configuration_has_stages_that_add_up(task):
     for name in task_module(task, "config").CONFIGS:
         if name.endswith("sentencepiece"):  # needs a file of its own
             continue
         config, shapes = named_config(task, name), task_module(task, "batch_shapes")
         names = shapes.label_names(name, config) if hasattr(shapes, "label_names") else ()
-        shaped = shaped_model(task, config, names)
-        assert shaped.model.count_params() > 0 and all(shaped.state[:3])
+        shaped = shaped_model(task, config, names, 1)
+        stages = stages_of(shaped)
+        assert sum(stage.count * stage.parameters for stage in stages) == shaped.model.count_params(), name
+        assert sum(stage.forward_flops for stage in stages) > 0, name

@@ -15,7 +15,7 @@ if keras.backend.backend() != "jax":
 
 from jax import lax  # noqa: E402
 
-from zorro_keras.applications.plan.shapes_only import shaped_model, with_batch_size  # noqa: E402
+from zorro_keras.applications.plan.shapes_only import shaped_model  # noqa: E402
 from zorro_keras.applications.plan.stages import forward_program, stages_of, training_program  # noqa: E402
 from zorro_keras.applications.training.task import named_config, task_module  # noqa: E402
 
@@ -72,9 +72,9 @@ def test_operations_are_told_apart_by_the_layer_they_are_called_in():
 @pytest.fixture(scope="module")
 def base():
     name, task = "base", "audio_visual_classification"
-    config = with_batch_size(named_config(task, name), 1)
+    config = named_config(task, name)
     label_names = task_module(task, "batch_shapes").label_names(name, config)
-    return shaped_model(task, config, label_names)
+    return shaped_model(task, config, label_names, 1)
 
 
 def test_the_count_of_base_is_that_of_the_formula(base):

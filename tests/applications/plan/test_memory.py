@@ -13,7 +13,7 @@ if keras.backend.backend() != "jax":
     pytest.skip("a plan is made on JAX", allow_module_level=True)
 
 from zorro_keras.applications.plan.memory import Footprint, footprint, largest_batch, size_of
-from zorro_keras.applications.plan.shapes_only import shaped_model, with_batch_size
+from zorro_keras.applications.plan.shapes_only import shaped_model
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config, task_module
 
@@ -22,12 +22,13 @@ SMALL = ("model.num_layers=2", "model.hidden_dim=32", "model.mlp_dim=64")
 
 
 def shaped_of(task, name, batch_size, *overrides):
-    config = with_batch_size(apply_overrides(named_config(task, name), overrides), batch_size)
-    return shaped_model(task, config, task_module(task, "batch_shapes").label_names(name, config))
+    config = apply_overrides(named_config(task, name), overrides)
+    label_names = task_module(task, "batch_shapes").label_names(name, config)
+    return shaped_model(task, config, label_names, batch_size)
 
 
 def footprint_of(task, name, batch_size, *overrides):
-    return footprint(shaped_of(task, name, batch_size, *overrides), batch_size)
+    return footprint(shaped_of(task, name, batch_size, *overrides))
 
 
 def line(batch_size):
@@ -41,6 +42,7 @@ def test_the_largest_batch_is_where_the_line_reaches_the_limit():
     found = largest_batch(lambda size: measured.append(size) or line(size), (line(2), line(4)), 295)
     assert found == line(20) and measured == [20]  # 90 + 10 * 20 fits, and 90 + 10 * 21 does not
     assert largest_batch(line, (line(2), line(4)), 80) is None
+    assert largest_batch(line, (line(2), line(4)), 285, multiple=2) == line(18)
 
 
 def test_a_batch_that_takes_more_than_the_line_says_is_not_taken():

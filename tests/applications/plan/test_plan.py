@@ -1,6 +1,5 @@
 """The command: what it says, to people and to programs, and what it refuses."""
 
-import dataclasses
 import importlib.util
 import json
 from io import StringIO
@@ -22,9 +21,10 @@ TASK = "starcraft_units"
 SMALL = ("--set", "model.num_layers=1")
 
 
-def line(shaped, batch_size):
+def line(shaped):
     """A footprint without compiling: 10 MB, and 1 MB for each example."""
-    assert shaped.data[1].shape[0] == batch_size
+    batch_size = shaped.batch_size
+    assert keras.tree.flatten(shaped.data)[0].shape[0] == batch_size
     fixed = {"weights": 4 * 10**6, "optimizer": 5 * 10**6, "gradients": 10**6}
     return Footprint(batch_size, **fixed, batch=10**5 * batch_size, activations=9 * 10**5 * batch_size)
 
@@ -71,14 +71,18 @@ def test_a_device_that_is_too_small_for_any_batch_is_told_so(monkeypatch):
 
 
 def test_classes_are_those_asked_for_or_of_the_data_a_configuration_is_made_for(monkeypatch):
-    monkeypatch.setattr(command, "footprint", lambda shaped, size: dataclasses.replace(LINE, batch_size=size))
+    monkeypatch.setattr(command, "footprint", line)
     by_default = command.plan("image_classification", "tiny", batch_size=2)
     asked = command.plan("image_classification", "tiny", batch_size=2, num_classes=17)
     assert (by_default["num_classes"], asked["num_classes"]) == (10, 17)
     assert asked["stages"][-1]["shapes"] == ((17,),)
 
 
-LINE = Footprint(1, weights=1, optimizer=1, gradients=1, batch=1, activations=1)
+def test_a_configuration_of_even_batches_is_told_an_even_one(monkeypatch, capsys):
+    monkeypatch.setattr(command, "footprint", line)
+    assert command.plan("optical_flow", "tiny", device_bytes=25 * 10**6)["device"]["batch_size"] == 12
+    assert cli.main(["plan", "optical_flow", "--batch-size", "3"]) == 2
+    assert "`training.batch_size` must be even" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
