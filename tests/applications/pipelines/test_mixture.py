@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow")
 
 from tests.foreign_maker import write_tar
 from tests.inline_pool import InlinePool
-from tests.media_maker import write_clip, write_sound
+from tests.media_maker import spoil_stream, write_clip, write_sound
 from zorro_keras.applications.audio_visual_pretraining import data as pair_data
 from zorro_keras.applications.audio_visual_pretraining.config import CONFIGS
 from zorro_keras.applications.pipelines import prepare as prepare_module
@@ -134,10 +134,13 @@ def test_a_damaged_clip_is_counted_for_its_own_source(data_sets, tmp_path):
     for name in ("both", "sounds"):
         shutil.copytree(data_sets / name, tmp_path / name)
     (tmp_path / "sounds/rain/0.wav").write_bytes(b"no media at all\n" * 50)
-    coverage = prepare([tmp_path / "both", tmp_path / "sounds"], tmp_path / "shards", **SETTINGS)
+    spoil_stream(tmp_path / "both/1.mp4", "audio")
+    paths = [tmp_path / "both", tmp_path / "sounds"]
+    coverage = prepare(paths, tmp_path / "shards", on_error="drop_modality", **SETTINGS)
     sections = coverage["sources"]
-    assert sections["sounds"]["clips"]["skipped"] == 1 == sum(sections["sounds"]["reasons"].values())
-    assert sections["both"]["clips"]["skipped"] == 0 and sections["both"]["reasons"] == {}
+    assert sections["sounds"]["clips"]["skipped"] == 1 == sections["both"]["clips"]["used_without_a_stream"]
+    assert sections["both"]["streams"] == {"audio": 1, "video": 2, "both": 1}
+    assert coverage["reasons"] == sections["both"]["reasons"] | sections["sounds"]["reasons"]
     for count, number in coverage["clips"].items():
         assert number == sum(section["clips"][count] for section in sections.values())
 
