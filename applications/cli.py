@@ -27,6 +27,7 @@ Grid = Literal["even", "released"]
 Format = Literal["saved_model", "tf_serving", "onnx", "litert"]
 Task = Annotated[Positional[str], arg(metavar="TASK", help=f"One of {', '.join(TASKS)}.")]
 Model = Annotated[Positional[Path], arg(metavar="RUN", help="Folder of a run, or of a preset.")]
+Sources = Annotated[UseAppendAction[tuple[Path, ...]], arg(metavar="PATH")]
 Overrides = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="KEY=VALUE")]
 
 
@@ -67,8 +68,9 @@ class Prepare:
     """Packs sound and video into shards, and reports which were used, which skipped, and why."""
 
     task: Task
-    source: Path
-    """Public data set, class folders, CSV, list of paths or ids, or shards of another library."""
+    source: Sources
+    """Public data set, class folders, CSV, list of paths or ids, or shards of another library. May be given
+    again: the clips of several are mixed, without labels unless all have the same."""
     out: Path
     """Folder for the shards."""
     sample_rate_hz: int = 16_000
@@ -95,6 +97,8 @@ class Prepare:
 
         settings = dataclasses.asdict(self)
         task, source, out = (settings.pop(name) for name in ("task", "source", "out"))
+        if not source:
+            raise ConfigError("Give at least one `--source`.", stage="command", reason="bad_value")
         prepare = getattr(task_module(task, "commands"), "prepare", None)
         if prepare is None:
             raise ConfigError(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.foreign_maker import write_features
+from tests.media_maker import write_clip
 from zorro_keras.applications import cli
 from zorro_keras.applications.audio_visual_pretraining import data as pair_data
 from zorro_keras.applications.image_classification import data as image_data
@@ -161,6 +162,7 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     encode_mp4(str(tmp_path / "clip.mp4"), np.zeros((3, 22, 26, 3), np.uint8), 10, None, None)
     few = functools.partial(generate_battles, count=40, test_count=10)
     monkeypatch.setattr(unit_data, "generate_battles", few)
+    write_mixture(tmp_path)
     rows = [f"text number {number},{'even' if number % 2 == 0 else 'odd'}" for number in range(40)]
     (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "questions.txt").write_text("Two dogs[MASK*5] in the yard.\n")
@@ -176,6 +178,17 @@ def test_the_commands_of_a_perceiver_task_run_one_after_another(
     for name, *words in shown:
         assert cli.main([name, *words, *lighter.get(name, [])]) == 0, capfd.readouterr().err
         assert capfd.readouterr().out.strip()
+
+
+def write_mixture(root: Path) -> None:
+    """Three data sets of ten clips: of sound alone, of pictures alone, and of both."""
+    kinds = {"sounds": {"has_video": False}, "silent_films": {"has_audio": False}, "films": {}}
+    for folder, streams in kinds.items():
+        (root / folder).mkdir()
+        suffix = ".m4a" if folder == "sounds" else ".mp4"
+        first = write_clip(root / folder / f"0{suffix}", **streams)
+        for number in range(1, 10):
+            shutil.copy(first, first.with_name(f"{number}{suffix}"))
 
 
 def test_every_readme_that_shows_a_command_is_looked_at():

@@ -11,7 +11,7 @@ from rich import print_json
 
 
 def prepare(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
     on_progress: Callable[[int, int], None] | None = None,

@@ -14,6 +14,8 @@ from zorro_keras.applications.pipelines.shard_writer import ShardNote
 from zorro_keras.applications.pipelines.sources import Source
 
 FAULTS_SHOWN = 20
+# Of each source of a mixture; the rest of the report is told of all of them together.
+SOURCE_SECTIONS = ("layout", "official", "clips", "reasons", "streams", "seconds", "splits")
 
 
 def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
         dict, ready for JSON: `layout` of the source and `official`, by list how many of its ids were `found`
         and how many are `listed`; `clips` (how many became what), `reasons` and `remarks` (how often each),
         `streams`, `seconds`, `splits` and `classes` (clips used in each), `ignored_files` and `faults` (every
-        clip that was not used whole).
+        clip that was not used whole), and `sources`: by the name of each source of a mixture, its
+        `SOURCE_SECTIONS`.
     """
     rows = [(note.shard.split, record) for note in notes for record in note.records]
     classes = Counter(label for _, record in rows for label in record["label_indices"])
@@ -59,11 +62,38 @@ def coverage_of(source: Source, notes: Sequence[ShardNote], summary: dict[str, A
         "classes": {name: classes[index] for index, name in enumerate(source.label_names)},
         "ignored_files": list(source.ignored),
         "faults": [fault for note in notes for fault in note.faults],
+        "sources": {name: _of_one(name, part, notes) for name, part in sorted(source.sources.items())},
     }
 
 
+def _of_one(name: str, source: Source, notes: Sequence[ShardNote]) -> dict[str, Any]:
+    """The report on one source of a mixture: of the clips whose ids begin with its name."""
+    own = [_of_ids_below(f"{name}/", note) for note in notes]
+    faults = [fault for note in own for fault in note.faults]
+    dropped = sum(fault["stream"] is not None for fault in faults)
+    summary = {
+        "expected": len(source.entries),
+        "used": len(source.entries) - len(faults),
+        "dropped_stream": dropped,
+        "skipped": len(faults) - dropped,
+        "reasons": dict(sorted(Counter(fault["error"]["reason"] for fault in faults).items())),
+    }
+    coverage = coverage_of(source, own, summary)
+    return {section: coverage[section] for section in SOURCE_SECTIONS}
+
+
+def _of_ids_below(prefix: str, note: ShardNote) -> ShardNote:
+    rows = (
+        [row for row in rows if row["id"].startswith(prefix)]
+        for rows in (note.records, note.faults, note.remarks)
+    )
+    records, faults, remarks = rows
+    shortened = [clip_id for clip_id in note.shortened if clip_id.startswith(prefix)]
+    return ShardNote(note.shard, records, faults, shortened, remarks)
+
+
 def coverage_view(coverage: dict[str, Any]) -> Group:
-    """The report as something `rich` can print: counts, then the first faults."""
+    """The report as something `rich` can print: counts, those of each source, the first faults."""
     table = Table("clips", coverage["layout"], title="Coverage", title_justify="left")
     for line in _official_lines(coverage):
         table.add_row("official ids", line)
@@ -77,7 +107,22 @@ def coverage_view(coverage: dict[str, Any]) -> Group:
         faults.add_row(fault["id"], fault["stream"] or "all", fault["error"]["reason"])
     if len(coverage["faults"]) > FAULTS_SHOWN:
         faults.add_row(f"... and {len(coverage['faults']) - FAULTS_SHOWN} more", "", "")
-    return Group(table, faults) if coverage["faults"] else Group(table)
+    tables = [table]
+    if coverage["sources"]:
+        tables.append(_sources_view(coverage["sources"]))
+    return Group(*tables, faults) if coverage["faults"] else Group(*tables)
+
+
+def _sources_view(sources: dict[str, Any]) -> Table:
+    """A row for each source of a mixture."""
+    heads = ("listed", "whole", "in part", "skipped", "audio", "video", "both", "hours")
+    table = Table("source", "layout", *heads, title="Sources", title_justify="left")
+    for name, section in sources.items():
+        clips, streams = section["clips"], section["streams"]
+        counts = (clips["listed"], clips["used_whole"], clips["used_without_a_stream"], clips["skipped"])
+        hours = f"{section['seconds'] / 3600:.2f}"
+        table.add_row(name, section["layout"], *map(str, (*counts, *streams.values())), hours)
+    return table
 
 
 def _official_lines(coverage: dict[str, Any]) -> list[str]:

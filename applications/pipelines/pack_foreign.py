@@ -1,11 +1,22 @@
-"""Packs one clip from a shard of another library, in a worker process. Imports no TensorFlow."""
+"""Packs one clip, also from a shard of another library, in a worker process. Imports no TensorFlow."""
 
 from __future__ import annotations
 
-from zorro_keras.applications.pipelines.foreign_entry import EmbeddedClip
+from zorro_keras.applications.pipelines.foreign_entry import EmbeddedClip, ForeignEntry
 from zorro_keras.applications.pipelines.media_bytes import MediaBytes
 from zorro_keras.applications.pipelines.media_request import STREAMS
-from zorro_keras.applications.pipelines.pack_clip import PackedRecord, PackTask, decode_each, packed
+from zorro_keras.applications.pipelines.pack_clip import (
+    PackedRecord,
+    PackTask,
+    decode_each,
+    pack_clip,
+    packed,
+)
+
+
+def pack_any_clip(task: PackTask) -> PackedRecord:
+    """Packs one clip as its entry says: the sources of a mixture are of both kinds."""
+    return (pack_foreign_clip if isinstance(task.entry, ForeignEntry) else pack_clip)(task)
 
 
 def pack_foreign_clip(task: PackTask) -> PackedRecord:

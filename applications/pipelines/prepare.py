@@ -22,9 +22,9 @@ from zorro_keras.applications.pipelines.atomic_files import (
 )
 from zorro_keras.applications.pipelines.coverage import coverage_of, coverage_text
 from zorro_keras.applications.pipelines.faults import Ledger, OnError, ShardError
-from zorro_keras.applications.pipelines.foreign_source import ForeignSource, read_foreign_source
-from zorro_keras.applications.pipelines.pack_clip import PackSettings, PackTask, pack_clip
-from zorro_keras.applications.pipelines.pack_foreign import pack_foreign_clip
+from zorro_keras.applications.pipelines.mixture import read_sources
+from zorro_keras.applications.pipelines.pack_clip import PackSettings, PackTask
+from zorro_keras.applications.pipelines.pack_foreign import pack_any_clip
 from zorro_keras.applications.pipelines.shard_writer import (
     PlannedShard,
     ShardNote,
@@ -44,7 +44,7 @@ from zorro_keras.applications.pipelines.shards import (
     open_shards,
 )
 from zorro_keras.applications.pipelines.source_rows import SPLITS
-from zorro_keras.applications.pipelines.sources import Source, read_source
+from zorro_keras.applications.pipelines.sources import Source
 from zorro_keras.applications.pipelines.workers import MAX_WORKER_BYTES, DecodePool
 
 COVERAGE_TEXT, FAULTS, JOB, MISSING = "coverage.txt", "faults.jsonl", "job.json", "missing_ids.txt"
@@ -52,7 +52,7 @@ Result = TypeVar("Result")
 
 
 def prepare(
-    source: str | os.PathLike | Source,
+    source: str | os.PathLike | Source | Sequence[str | os.PathLike],
     out: str | os.PathLike,
     *,
     sample_rate_hz: int = 16_000,
@@ -77,7 +77,8 @@ def prepare(
     bytes are those of a run that was never interrupted. A finished folder is checked and left alone.
 
     Args:
-        source: path of shards of another library, or as for `read_source`, or a `Source` already read.
+        source: path of shards of another library, or as for `read_source`; several of these, which are joined
+            as by `mixture.joined`; or a `Source` already read.
         out: str or path. A folder that is new, empty, or of an earlier call with the same arguments.
         sample_rate_hz: int. Rate the sound is resampled to.
         frame_rate_hz: float. Rate the picture is sampled at.
@@ -90,7 +91,7 @@ def prepare(
         max_bad_fraction: float in [0, 1]. The run stops when more clips are bad.
         deadline_seconds: float. A clip that takes longer is given up.
         max_worker_bytes: optional int. Memory each process may use, where the system can limit it.
-        test_fold: optional int. For a path, as for `read_source`.
+        test_fold: optional int. For each path, as for `read_source`.
         on_progress: callable or `None`. Called with the number of clips ready and of all clips.
 
     Returns:
@@ -103,7 +104,9 @@ def prepare(
         MediaError: With `on_error="raise"`, what is wrong with the first damaged clip.
     """
     settings = PackSettings(sample_rate_hz, frame_rate_hz, shorter_side_px, max_seconds, clips_per_shard)
-    source = source if isinstance(source, Source) else _read(source, test_fold)
+    if not isinstance(source, Source):
+        paths = (source,) if isinstance(source, (str, os.PathLike)) else source
+        source = read_sources(paths, test_fold=test_fold)
     out = os.path.realpath(out)
     job = {"format": FORMAT, "source": source.fingerprint, "on_error": on_error, "settings": asdict(settings)}
     with one_writer(out):
@@ -120,12 +123,6 @@ def prepare(
         coverage = coverage_of(source, notes, ledger.summary())
         _finish(out, job, source, notes, coverage)
     return coverage
-
-
-def _read(path: str | os.PathLike, test_fold: int | None) -> Source:
-    """The clips of a path. Shards of other libraries know no folds."""
-    foreign = read_foreign_source(path) if test_fold is None else None
-    return foreign or read_source(path, test_fold=test_fold)
 
 
 def plan_shards(source: Source, clips_per_shard: int) -> list[PlannedShard]:
@@ -160,13 +157,12 @@ def _write_missing(
     """Writes the shards that are not there yet; yields the notes of all, in order."""
     found = {plan.name: note for plan in plans if (note := read_note(out, plan)) is not None}
     tasks = (
-        PackTask(entry, source.label_names, source.root, settings, ledger.on_error)
+        PackTask(entry, source.label_names, source.root_of(entry), settings, ledger.on_error)
         for plan in plans
         if plan.name not in found
         for entry in plan.entries
     )
-    pack = pack_foreign_clip if isinstance(source, ForeignSource) else pack_clip
-    results = pool.map_ordered(pack, tasks)
+    results = pool.map_ordered(pack_any_clip, tasks)
     ready, total = 0, sum(len(plan.entries) for plan in plans)
     with contextlib.closing(results):
         for plan in plans:

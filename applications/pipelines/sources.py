@@ -33,6 +33,7 @@ class Source:
         official: dict from the name of an official list to how many clips are on it; empty without lists.
         missing: dict from the name of an official list to the ids on it that no file belongs to. That is no
             fault: videos vanish.
+        sources: dict from a name to the `Source` of that name, where several were joined; else empty.
     """
 
     entries: tuple[ClipEntry, ...]
@@ -43,6 +44,11 @@ class Source:
     layout: str = ""
     official: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def root_of(self, entry: ClipEntry) -> str:
+        """Folder that holds the files of a clip, which it may not leave: of several sources, its own."""
+        return self.sources.get(entry.id.partition("/")[0], self).root
 
     def split(self, name: str) -> Source:
         """The part of the source in one split; it may be empty."""

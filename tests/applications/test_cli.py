@@ -231,6 +231,17 @@ def test_the_fold_to_test_reaches_the_packing(tmp_path, monkeypatch):
     assert seen == [None, 3]
 
 
+def test_several_sources_reach_the_packing_and_none_is_refused(tmp_path, monkeypatch, capsys):
+    from zorro_keras.applications.audio_visual_pretraining import commands
+
+    seen, words = [], ["prepare", "audio_visual_pretraining", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(commands, "prepare", lambda source, out, **settings: seen.append(source))
+    assert cli.main([*words, "--source", "sounds", "--source", "films"]) == 0
+    assert seen == [(Path("sounds"), Path("films"))]
+    assert cli.main(words) == 2
+    assert "Give at least one `--source`." in capsys.readouterr().err
+
+
 def test_a_second_source_that_means_nothing_to_a_task_is_refused_in_a_sentence(tmp_path, capsys):
     assert cli.main(["predict", run_folder(tmp_path, "image_classification"), "a.png", "b.png"]) == 2
     said = capsys.readouterr().err
