@@ -166,8 +166,8 @@ class Config:
 # streams, 20 and 64 elements, because a small model has to learn where each lies. How a query reads the
 # latents matters: with one head and without the query, as published, the picture came 2.7 dB above the mean
 # frame in 1,500 steps, and hardly further.
-# Squared differences: nearly half of the patches of sound are all but silent. There what leaks from others
-# costs absolute differences at once, before the model knows where each patch lies, so it learns silence.
+# Squared differences: nearly half of the patches of sound are all but silent. There whatever leaks from other
+# ones costs absolute differences at once, before the model knows where each patch lies: it learns silence.
 # With sound alone, in 600 steps: 21.5 dB of the mean error with squared differences, 17.4 dB with absolute
 # ones, silence 17.3 dB.
 # Half the learning rate: at 2e-3, with 8 audio bands, the sound was learned slower, 1.0 dB above silence.
