@@ -119,6 +119,7 @@ def started(backend, program, *arguments):
         **os.environ,
         "KERAS_BACKEND": backend,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "NPROC": "4",  # a thread for each device: with fewer, XLA can wait for itself
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     command = [sys.executable, "-c", MODEL + program, *map(str, arguments)]

@@ -51,7 +51,7 @@ def repeated(step, times, x, draws=False):
     """Returns what a step makes of `x` when it is applied so many times.
 
     On JAX a loop, which compiles the step once. Its backward pass keeps the results of the layers' products
-    and computes again what is made of them, attention included: a quarter of the memory.
+    and computes again what is made of them, attention included: less than half of the memory.
 
     Args:
         step: function of a tensor to one of the same shape and dtype, such as a stack of layers.
