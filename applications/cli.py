@@ -150,6 +150,11 @@ class Train:
             from zorro_keras.applications.training.distribution.hosts import join
 
             join(self.coordinator, self.num_processes, self.process_id)
+        elif (self.num_processes, self.process_id) != (None, None):
+            raise ConfigError(
+                "`--num-processes` and `--process-id` need `--coordinator`. Received: no coordinator",
+                stage="command", reason="bad_value",
+            )  # fmt: skip
         from zorro_keras.applications.training.fit import train
         from zorro_keras.applications.training.task import make_default_data
 

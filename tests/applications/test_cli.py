@@ -335,3 +335,9 @@ def test_the_demo_takes_a_seed(monkeypatch):
     monkeypatch.setattr(demo_module, "demo", lambda **options: given.append(options))
     assert cli.main(["demo", "somewhere", "--seed", "3"]) == 0
     assert given == [{"out": Path("somewhere"), "quick": False, "seed": 3}]
+
+
+def test_processes_that_have_no_coordinator_are_refused(tmp_path, capsys):
+    words = ["train", "starcraft_units", "--out", str(tmp_path), "--num-processes", "2", "--process-id", "0"]
+    assert cli.main(words) == 2
+    assert "need `--coordinator`. Received: no coordinator" in capsys.readouterr().err
