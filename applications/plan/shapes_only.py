@@ -61,7 +61,11 @@ def shaped_model(task: str, config: Any, label_names: Sequence[str], batch_size:
     def build() -> None:
         model = task_module(task, "model").build_model(config, label_names)
         optimizer = build_optimizer(model, config.training, _SOME_STEPS)
-        model.compile(optimizer=optimizer, jit_compile=config.training.jit_compile)
+        model.compile(
+            optimizer=optimizer,
+            jit_compile=config.training.jit_compile,
+            auto_scale_loss=False,  # as in a run: the optimizer scales float16's loss
+        )
         made.append(model)
 
     with precision(config.training.mixed_precision):

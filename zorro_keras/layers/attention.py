@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
-from zorro_keras.layers.kernels import has_fused_attention, recomputes_in_loops
+from zorro_keras.layers.kernels import fuses_lengths, has_fused_attention, recomputes_in_loops
 from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop, weigh_in_scan
 from zorro_keras.routing import ReadPlan
 
@@ -46,7 +46,8 @@ def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None,
     if bias is not None and key_chunk is not None:
         raise ValueError(f"`key_chunk` must be None where there is a bias. Received: key_chunk={key_chunk}")
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
-    if attention_mask is None and bias is None and _may_fuse(query, value, dropout, key_chunk):
+    plain = attention_mask is None and bias is None and fuses_lengths(query.shape[1], key.shape[1])
+    if plain and _may_fuse(query, value, dropout, key_chunk):
         return ops.dot_product_attention(query, key, value)
     query, key, value = _heads_first(query, key, value)
     context = _read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias)

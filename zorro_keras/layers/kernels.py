@@ -17,6 +17,17 @@ def has_fused_attention():
     return keras.config.backend() == "torch"
 
 
+def fuses_lengths(*lengths):
+    """Returns whether that kernel takes so many queries and keys.
+
+    JAX 0.10 refuses to differentiate cuDNN's attention of odd lengths, as if there were a bias. Keras would
+    log the traceback at each of them and then write all logits after all.
+    """
+    if keras.config.backend() == "torch":
+        return True
+    return all(isinstance(length, int) and length % 2 == 0 for length in lengths)
+
+
 @functools.cache
 def _repeats_sums():
     if keras.config.backend() != "jax":

@@ -12,6 +12,8 @@ pytest.importorskip("jax")
 if keras.backend.backend() != "jax":
     pytest.skip("a plan is made on JAX", allow_module_level=True)
 
+import jax
+
 from zorro_keras.applications.plan.memory import Footprint, footprint, largest_batch, size_of
 from zorro_keras.applications.plan.shapes_only import shaped_model
 from zorro_keras.applications.training.config import apply_overrides
@@ -63,6 +65,15 @@ def test_averages_of_the_weights_are_counted_with_the_optimizer():
     trained, _, plain, _ = map(size_of, shaped_of(TASK, "tiny", 2, *SMALL).state)
     averaged = size_of(shaped_of(TASK, "tiny", 2, *SMALL, "training.ema_momentum=0.9").state[2])
     assert averaged - plain == trained > 1e5
+
+
+def test_a_step_in_float16_is_planned_with_the_scale_that_a_run_keeps():
+    plain, half = (
+        shaped_of(TASK, "tiny", 2, *SMALL, *words) for words in ((), ("training.mixed_precision=float16",))
+    )
+    assert size_of(half.state[2]) - size_of(plain.state[2]) == 8  # a factor and a count
+    _, state = jax.eval_shape(half.model.train_step, half.state, half.data)
+    assert jax.tree.map(lambda leaf: leaf.shape, state) == jax.tree.map(lambda leaf: leaf.shape, half.state)
 
 
 @pytest.mark.slow
