@@ -51,6 +51,33 @@ class StopAtNonFinite(keras.callbacks.Callback):
             )  # fmt: skip
 
 
+class FirstStep(keras.callbacks.Callback):
+    """Says how long the first step of a process took: its batch, tracing, compiling and the step itself.
+
+    Args:
+        console: is told.
+
+    Attributes:
+        seconds: float, from the beginning of `fit`; `None` before the step has ended.
+    """
+
+    async_safe = True
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console, self.seconds = console, None
+        self._started = 0.0
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.seconds is None:
+            float((logs or {}).get("loss", 0.0))  # not there before the device is done
+            self.seconds = round(time.perf_counter() - self._started, 3)
+            self.console.print(f"first step after {self.seconds:.1f} s", highlight=False)
+
+
 class Validation(keras.callbacks.Callback):
     """Adds `val_...` entries to the logs of an epoch, measured with the averaged weights where there are any.
 
@@ -92,7 +119,8 @@ class Validation(keras.callbacks.Callback):
 class Record(keras.callbacks.Callback):
     """Writes the checkpoint of a finished epoch, then its row in `log.jsonl` and its TensorBoard scalars.
 
-    A row is `{"epoch", "step", "metrics", "timing"}`. `timing` alone may differ when a run was killed.
+    A row is `{"epoch", "step", "metrics", "timing"}`. `timing` alone may differ when a run was killed: only
+    the first row of a process tells of its first step.
 
     Args:
         folder: the run.
@@ -101,6 +129,7 @@ class Record(keras.callbacks.Callback):
         steps_per_epoch: int.
         batch_size: int.
         write_scalars: function of a row.
+        first: is asked for the seconds of the first step.
 
     Raises:
         TrainingError: if an epoch had fewer steps than planned: the data ended.
@@ -115,10 +144,12 @@ class Record(keras.callbacks.Callback):
         steps_per_epoch: int,
         batch_size: int,
         write_scalars: Callable[[Mapping[str, Any]], None],
+        first: FirstStep,
     ) -> None:
         super().__init__()
         self.folder, self.history, self.state = folder, history, state
         self.steps_per_epoch, self.batch_size, self.write_scalars = steps_per_epoch, batch_size, write_scalars
+        self.first: FirstStep | None = first
         self._started, self._first_step = 0.0, 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -141,6 +172,8 @@ class Record(keras.callbacks.Callback):
             "metrics": {name: _json_number(value) for name, value in metrics.items()},
             "timing": {"seconds": round(seconds, 3), "examples_per_second": round(examples / seconds, 3)},
         }
+        if self.first is not None:
+            row["timing"]["first_step_seconds"], self.first = self.first.seconds, None
         self.history.append(row)
         self.save(epoch + 1, step)
         with full_disk_named(self.folder.log_file), open(self.folder.log_file, "a", encoding="utf-8") as file:

@@ -18,6 +18,7 @@ from zorro_keras.applications.pipelines.faults import ConfigError, RunStoppedErr
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.backend import precision, prepare_backend
 from zorro_keras.applications.training.callbacks import (
+    FirstStep,
     ProgressBar,
     Record,
     StopAtNonFinite,
@@ -202,6 +203,7 @@ class _Session:
         train_dataset, test_dataset, test_ids = self._datasets(first_step)
         bar = ProgressBar(training.epochs, self.steps_per_epoch, first_step, self.console)
         epoch_metrics = self._epoch_metrics(test_ids)
+        first = FirstStep(self.console)
         record = Record(
             self.folder,
             self.history,
@@ -213,6 +215,7 @@ class _Session:
             steps_per_epoch=self.steps_per_epoch,
             batch_size=training.batch_size,
             write_scalars=scalar_writer(self.folder, self.history),
+            first=first,
         )
         validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
         done = first_step % self.steps_per_epoch
@@ -227,7 +230,7 @@ class _Session:
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,
-                callbacks=[StopAtNonFinite(model), stop, validation, record, bar],
+                callbacks=[first, StopAtNonFinite(model), stop, validation, record, bar],
                 shuffle=False,  # the data come in their own order
                 verbose=0,
             )

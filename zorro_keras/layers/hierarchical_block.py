@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.activations import squared_relu
+from zorro_keras.layers.block_stack import in_turn
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.groups import draw_places
 from zorro_keras.layers.initializers import attention_kernel, table_stddev
@@ -143,8 +144,7 @@ class HierarchicalBlock(keras.layers.Layer):
         latents = ops.concatenate(list(read.values()), axis=1) if len(read) > 1 else read[name]  # B G k D
         shape = (-1, *latents.shape[1:])
         latents = ops.reshape(latents, (-1, *latents.shape[2:]))  # B*G k D
-        for block in self.blocks:
-            latents = block(latents, training=training)
+        latents = in_turn(self.blocks, latents, training=training)
         return self._split(ops.reshape(latents, shape), read)
 
     def _sets(self, elements):

@@ -58,6 +58,18 @@ def recomputes_in_loops():
     return keras.config.backend() != "tensorflow"
 
 
+def loops_over_weights(x):
+    """Returns whether a program that is being compiled can run blocks as a loop over their weights.
+
+    TensorFlow 2.21 keeps all that a loop's body computes for the backward pass; torch compiles nothing here.
+    """
+    if keras.config.backend() != "jax":
+        return False
+    import jax
+
+    return isinstance(x, jax.core.Tracer)
+
+
 def repeated(step, times, x, draws=False):
     """Returns what a step makes of `x` when it is applied so many times.
 

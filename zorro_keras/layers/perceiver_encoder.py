@@ -3,6 +3,7 @@
 import keras
 
 from zorro_keras.layers.activations import gelu_tanh
+from zorro_keras.layers.block_stack import in_turn
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.initializers import attention_kernel
 from zorro_keras.layers.kernels import repeated
@@ -141,6 +142,9 @@ class PerceiverEncoder(keras.layers.Layer):
         latents = self.cross_attention(
             self.latents(elements), elements, attention_mask=mask, training=training
         )
+
+        if self.num_repeats == 1:
+            return in_turn(self.blocks, latents, training=training)
 
         def think(latents):
             for block in self.blocks:

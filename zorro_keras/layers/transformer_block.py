@@ -33,6 +33,7 @@ class TransformerBlock(keras.layers.Layer):
         plan: `ReadPlan` of T queries and M + T keys; `None` lets all tokens read all.
         attention_mask: bool tensor `(B, 1, M + T)`, True = may be read.
         memory: keys and values of M tokens computed before, see `Attention`.
+        skip_rate: scalar tensor that replaces `stochastic_depth_rate`, where that is not 0.
 
     Returns:
         Tensor `(B, T, D)`.
@@ -96,14 +97,14 @@ class TransformerBlock(keras.layers.Layer):
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
             layer.build(tokens_shape)
 
-    def call(self, tokens, plan=None, attention_mask=None, memory=None, training=None):
+    def call(self, tokens, plan=None, attention_mask=None, memory=None, skip_rate=None, training=None):
         def read(tokens):
             return self._read(tokens, plan, attention_mask, memory)[0]
 
         def think(tokens):
             return self.mlp(self.mlp_norm(tokens))
 
-        return read_and_think(tokens, read, think, self.dropouts, self.remat, training)
+        return read_and_think(tokens, read, think, self.dropouts, self.remat, training, skip_rate=skip_rate)
 
     def step(self, tokens, plan=None, attention_mask=None, memory=None):
         """Returns the tokens `(B, T, D)` as `call` does, and the keys and values that they were read by."""

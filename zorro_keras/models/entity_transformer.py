@@ -4,6 +4,7 @@ import keras
 import keras_hub
 
 from zorro_keras.layers import InputAdapter, TransformerBlock
+from zorro_keras.layers.block_stack import in_turn
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.stream_inputs import StreamInputs
 
@@ -131,6 +132,5 @@ def _answer(given, adapter: InputAdapter, blocks, norm, training=None):
     keep = given.keep(name)
     tokens = adapter(array, keep=keep, coordinates=given.positions.get(name), training=training)
     mask = None if keep is None else keep[:, None]  # B 1 T
-    for block in blocks:
-        tokens = block(tokens, attention_mask=mask, training=training)
+    tokens = in_turn(blocks, tokens, training=training, attention_mask=mask)
     return {name: norm(tokens)}

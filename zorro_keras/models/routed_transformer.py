@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers import LearnedArray, LearnedPositions, Tokenizer
+from zorro_keras.layers.block_stack import in_turn
 from zorro_keras.models.routed_readout import RoutedReadout, masked_plan
 from zorro_keras.models.stream_inputs import StreamInputs, spread
 from zorro_keras.routing import Routing, TokenLayout
@@ -75,9 +76,11 @@ class RoutedTransformer:
         padded = [name for name in hidden if name in memory or name in given.padding_mask]
         tokens = self._tokens(given, queries)
         reading = self._reading(queries, keys, hidden, padded)
-        for layer, block in enumerate(self.blocks):
-            past = _layer_of(memory, layer)
-            tokens = block(tokens, memory=past, training=training, **reading)
+        if memory:
+            for layer, block in enumerate(self.blocks):
+                tokens = block(tokens, memory=_layer_of(memory, layer), training=training, **reading)
+        else:
+            tokens = in_turn(self.blocks, tokens, training=training, **reading)
         tokens = self.norm(tokens)
         if memory:
             tokens = self.pack(
@@ -138,8 +141,6 @@ class RoutedTransformer:
 
 def _layer_of(memory, layer):
     """Returns the keys and the values `(B, M, N, H)` that one block remembers of all streams."""
-    if not memory:
-        return None
     return tuple(
         ops.concatenate([kept[part][:, layer] for kept in memory.values()], axis=1)
         for part in ("keys", "values")

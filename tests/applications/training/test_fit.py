@@ -79,6 +79,13 @@ def test_a_run_leaves_everything_the_next_command_needs(finished):
     assert summary["steps"] == 12 and summary["metrics"] == rows[1]["metrics"]
 
 
+def test_the_first_row_of_a_process_tells_how_long_its_first_step_took(finished):
+    rows = [json.loads(line) for line in (finished[0] / "log.jsonl").read_text().splitlines()]
+    first, second = (row["timing"] for row in rows)
+    assert 0 < first["first_step_seconds"] < first["seconds"] + 1
+    assert "first_step_seconds" not in second
+
+
 def test_tensorboard_finds_every_metric_at_its_step(finished):
     run, _, summary = finished
     values = {}
