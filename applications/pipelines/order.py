@@ -8,9 +8,14 @@ have weights a draw of its own.
 from __future__ import annotations
 
 import enum
+import itertools
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from zorro_keras.applications.pipelines.batch_rows import BatchRows
 
 
 class Draw(enum.IntEnum):
@@ -96,7 +101,12 @@ def draw_seed(seed: int, position: tf.Tensor, draw: Draw) -> tf.Tensor:
 
 
 def training_order(
-    num_examples: int, seed: int, start_position: int = 0, *, weights: np.ndarray | None = None
+    num_examples: int,
+    seed: int,
+    start_position: int = 0,
+    *,
+    weights: np.ndarray | None = None,
+    rows: BatchRows | None = None,
 ) -> tf.data.Dataset:
     """The endless order of training.
 
@@ -106,6 +116,7 @@ def training_order(
         start_position: int. The first position to give. At least 0.
         weights: optional floats `(num_examples,)`. How often each example comes, see `weighted_index`; None
             for once in each pass.
+        rows: optional `BatchRows`. The order then has their positions alone.
 
     Returns:
         Infinite dataset of dicts of scalars: `position` int64; `index` int64 in `[0, num_examples)`;
@@ -125,7 +136,16 @@ def training_order(
             index = weighted_index(position, weights, seed)
         return {"position": position, "index": index, "fraction": fraction}
 
-    return tf.data.Dataset.counter(tf.constant(start_position, tf.int64)).map(place)
+    if rows is None:
+        positions = tf.data.Dataset.counter(tf.constant(start_position, tf.int64))
+    else:
+        positions = rows.positions(start_position)
+    return positions.map(place)
+
+
+def rest_of_pass(order: tf.data.Dataset, end: int) -> Iterable[dict[str, Any]]:
+    """The places of an order, as arrays, up to the position `end`."""
+    return itertools.takewhile(lambda place: place["position"] < end, order.as_numpy_iterator())
 
 
 def evaluation_order(num_examples: int, start_position: int = 0, *, num_clips: int = 1) -> tf.data.Dataset:

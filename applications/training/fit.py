@@ -26,7 +26,7 @@ from zorro_keras.applications.training.callbacks import (
 )
 from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.distribution.devices import Devices, spread
-from zorro_keras.applications.training.distribution.hosts import folder_of_host, part_of_host
+from zorro_keras.applications.training.distribution.hosts import dataset_of_host, folder_of_host, part_of_host
 from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
@@ -223,7 +223,7 @@ class _Session:
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
             keras.Model.fit(
                 model,
-                part_of_host(train_dataset),
+                train_dataset,
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,
@@ -244,9 +244,8 @@ class _Session:
     def _datasets(self, first_step: int) -> tuple[Any, Any, Any]:
         module, training = task_module(self.task, "data"), self.config.training
         given = (self.data, self.config, self.model.preprocessor)
-        train_dataset = module.training_dataset(
-            *given, start_step=first_step, **self._faults(module.training_dataset)
-        )
+        faults = self._faults(module.training_dataset)
+        train_dataset = dataset_of_host(module.training_dataset, *given, start_step=first_step, **faults)
         test_dataset, ids = module.evaluation_dataset(*given, **self._faults(module.evaluation_dataset))
         names = label_names_of(self.data)
         if not names:
