@@ -42,20 +42,23 @@ def training_dataset(
     start_step: int = 0,
     faults_path: str | Path | None = None,
     part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training: dicts of `audio`, `video` and `presence`.
 
     Args:
         data: what `open_data` returns.
-        config, preprocessor, start_step, faults_path, part: as for `clip_batches.training_dataset`.
+        config, preprocessor, start_step, faults_path, part, steps: as for `clip_batches.training_dataset`.
 
     Raises:
         SourceError: if the training split is empty.
         ValueError: if `start_step` is negative.
     """
     batches = clip_batches.training_dataset(
-        data, config, preprocessor, start_step=start_step, faults_path=faults_path, part=part
+        data, config, preprocessor, start_step=start_step, faults_path=faults_path, part=part, steps=steps
     )
+    if steps is not None:
+        return batches.map(lambda step, batch: (step, batch[0]))
     return batches.map(lambda x, _: x)
 
 

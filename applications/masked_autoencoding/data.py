@@ -19,6 +19,7 @@ from zorro_keras.applications.pipelines.batches import (
     evaluation_batches,
     finished,
     training_batches,
+    with_step,
 )
 from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, clip_examples, open_unlabelled_clips
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
@@ -55,6 +56,7 @@ def training_dataset(
     start_step: int = 0,
     faults_path: str | Path | None = None,
     part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -65,6 +67,8 @@ def training_dataset(
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults of media read directly are appended here.
         part: `BatchPart`. The part of each batch to read and give.
+        steps: optional dataset of int64 scalars. The steps to give, in place of those from `start_step` on:
+            each as `(step, batch)`. For shards alone.
 
     Returns:
         Infinite dataset of dicts with `audio` `(B, S)`, `video` `(B, F, Y, X, 3)` and `presence` of both. A
@@ -83,12 +87,15 @@ def training_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed, rows=rows),
+        partial(training_order, len(clips), config.training.seed, rows=rows, steps=steps),
         settings.reading(len(data.origin.label_names), faults_path=faults_path),
         fit,
         start_position=start_step * batch_size,
     )
-    return finished(training_batches(examples, len(rows)), partial(_streams, preprocessor=preprocessor))
+    finish = partial(_streams, preprocessor=preprocessor)
+    if steps is not None:
+        finish = with_step(finish, batch_size)
+    return finished(training_batches(examples, len(rows)), finish)
 
 
 def evaluation_dataset(

@@ -112,6 +112,23 @@ class BatchRows:
 
         return tf.data.Dataset.counter(tf.constant(first, tf.int64)).map(position)
 
+    def positions_of(self, steps: tf.data.Dataset) -> tf.data.Dataset:
+        """The positions of the order that these rows stand at, step by step.
+
+        Args:
+            steps: dataset of int64 scalars.
+
+        Returns:
+            Dataset of int64 scalars, as many as these rows for each step.
+        """
+        numbers = self.first_position + tf.constant(self.numbers, tf.int64)
+
+        @tf.autograph.experimental.do_not_convert
+        def positions(step: tf.Tensor) -> tf.data.Dataset:
+            return tf.data.Dataset.from_tensor_slices(step * self.batch_size + numbers)
+
+        return steps.flat_map(positions)
+
     def of(self, values: tf.Tensor, axis: int = 0) -> tf.Tensor:
         """These rows of what is there for all rows.
 

@@ -107,6 +107,7 @@ def training_order(
     *,
     weights: np.ndarray | None = None,
     rows: BatchRows | None = None,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless order of training.
 
@@ -117,10 +118,13 @@ def training_order(
         weights: optional floats `(num_examples,)`. How often each example comes, see `weighted_index`; None
             for once in each pass.
         rows: optional `BatchRows`. The order then has their positions alone.
+        steps: optional dataset of int64 scalars. With `rows`: the order has the positions of these steps, and
+            `start_position` says nothing.
 
     Returns:
-        Infinite dataset of dicts of scalars: `position` int64; `index` int64 in `[0, num_examples)`;
-        `fraction` float32 in `[0, 1)`, which says where in its clip the window starts.
+        Infinite dataset, with `steps` as long as they, of dicts of scalars: `position` int64; `index` int64
+        in `[0, num_examples)`; `fraction` float32 in `[0, 1)`, which says where in its clip the window
+        starts.
 
     Raises:
         ValueError: if `num_examples` is not positive or `start_position` is negative.
@@ -138,8 +142,10 @@ def training_order(
 
     if rows is None:
         positions = tf.data.Dataset.counter(tf.constant(start_position, tf.int64))
-    else:
+    elif steps is None:
         positions = rows.positions(start_position)
+    else:
+        positions = rows.positions_of(steps)
     return positions.map(place)
 
 

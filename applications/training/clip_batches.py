@@ -20,6 +20,7 @@ from zorro_keras.applications.pipelines.batches import (
     evaluation_batches,
     finished,
     training_batches,
+    with_step,
 )
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
@@ -40,6 +41,7 @@ def training_dataset(
     start_step: int = 0,
     faults_path: str | Path | None = None,
     part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -52,6 +54,8 @@ def training_dataset(
         faults_path: optional path. Faults of media read directly are appended here.
         part: `BatchPart`. The part of each batch to read and give. Mixup reads one row more, the partner of
             the first.
+        steps: optional dataset of int64 scalars. The steps to give, in place of those from `start_step` on:
+            each as `(step, batch)`. For shards alone.
 
     Returns:
         Infinite dataset of `(x, y)`: `x` as the preprocessor gives it, with `presence` a dict of bool `(B,)`,
@@ -71,6 +75,7 @@ def training_dataset(
         config.training.seed,
         weights=_weights(data, config),
         rows=read,
+        steps=steps,
     )
     examples = clip_examples(
         data,
@@ -81,6 +86,8 @@ def training_dataset(
         start_position=start_step * batch_size,
     )
     finish = partial(_training_batch, config=config, preprocessor=preprocessor, read=read, rows=rows)
+    if steps is not None:
+        finish = with_step(finish, batch_size)
     return finished(training_batches(examples, len(read)), finish)
 
 

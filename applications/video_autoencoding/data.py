@@ -18,6 +18,7 @@ from zorro_keras.applications.pipelines.batches import (
     evaluation_batches,
     finished,
     training_batches,
+    with_step,
 )
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_clip_data
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
@@ -71,6 +72,7 @@ def training_dataset(
     start_step: int = 0,
     faults_path: str | Path | None = None,
     part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -81,6 +83,8 @@ def training_dataset(
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults of media read directly are appended here.
         part: `BatchPart`. The part of each batch to read and give, and of its points.
+        steps: optional dataset of int64 scalars. The steps to give, in place of those from `start_step` on:
+            each as `(step, batch)`. For shards alone.
 
     Returns:
         Infinite dataset of `(x, y)`: `x` with `audio` `(B, S)`, `image` `(B, F, Y, X, 3)`, `label`
@@ -100,12 +104,14 @@ def training_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed, rows=rows),
+        partial(training_order, len(clips), config.training.seed, rows=rows, steps=steps),
         settings.reading(len(data.label_names), faults_path=faults_path),
         fit,
         start_position=start_step * batch_size,
     )
     finish = partial(_training_batch, config=config, preprocessor=preprocessor, part=part)
+    if steps is not None:
+        finish = with_step(finish, batch_size)
     return finished(training_batches(examples, len(rows)), finish)
 
 

@@ -26,6 +26,15 @@ def check_parts(training_dataset: Callable[..., tf.data.Dataset], *, count: int 
     tf.nest.map_structure(np.testing.assert_array_equal, again, parts[-1][2:])
 
 
+def check_steps(training_dataset: Callable[..., tf.data.Dataset]) -> None:
+    """Compares bytes of the batches of steps that are asked for, in any order, with those of training."""
+    whole, wanted = _batches(training_dataset(), 4), [3, 1, 2]
+    found = _batches(training_dataset(steps=tf.data.Dataset.from_tensor_slices(np.int64(wanted))), 4)
+    assert [step for step, _ in found] == wanted
+    for step, batch in found:
+        tf.nest.map_structure(np.testing.assert_array_equal, batch, whole[step])
+
+
 def positions_read(monkeypatch, module, training_dataset, num_batches: int) -> list[int]:
     """The positions of the examples that are read and decoded for the first batches of a dataset.
 

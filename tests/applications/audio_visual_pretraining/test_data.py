@@ -8,7 +8,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from tests.applications.audio_visual_classification import test_data as clips  # noqa: E402
-from tests.applications.batch_parts import check_parts  # noqa: E402
+from tests.applications.batch_parts import check_parts, check_steps  # noqa: E402
 from zorro_keras.applications.audio_visual_pretraining.data import training_dataset  # noqa: E402
 from zorro_keras.applications.pipelines.clip_data import (  # noqa: E402
     UnlabelledClips,
@@ -22,6 +22,7 @@ def test_rows_and_steps_that_are_read_apart_are_those_of_all(tmp_path):
     data = UnlabelledClips(data.origin, data.clips, data.faults)
     make = partial(training_dataset, data, clips._config(), clips.preprocess)
     check_parts(make)
+    check_steps(make)
 
 
 def test_a_clip_that_is_left_out_is_written_down(tmp_path):

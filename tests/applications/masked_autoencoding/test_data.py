@@ -16,7 +16,7 @@ from tests.applications.audio_visual_classification.test_data import (  # noqa: 
     digests,
     write_shards,
 )
-from tests.applications.batch_parts import check_parts, positions_read  # noqa: E402
+from tests.applications.batch_parts import check_parts, check_steps, positions_read  # noqa: E402
 from zorro_keras.applications.masked_autoencoding import data as task_data  # noqa: E402
 from zorro_keras.applications.masked_autoencoding.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.masked_autoencoding.data import (  # noqa: E402
@@ -101,5 +101,6 @@ def test_clips_of_a_list_of_ids_have_no_labels_and_are_learned_from(tmp_path):
 def test_rows_and_steps_that_are_read_apart_are_those_of_all(shards, monkeypatch):
     make = partial(training_dataset, shards, CONFIG, preprocess)
     check_parts(make)
+    check_steps(make)
     own = positions_read(monkeypatch, task_data, partial(make, part=BatchPart(1, 2)), 2)
     assert own == [2, 3, 6, 7]  # half of two batches of four

@@ -15,7 +15,7 @@ from tests.applications.audio_visual_classification.test_data import (  # noqa: 
     digests,
     write_shards,
 )
-from tests.applications.batch_parts import check_parts, positions_read  # noqa: E402
+from tests.applications.batch_parts import check_parts, check_steps, positions_read  # noqa: E402
 from zorro_keras.applications.pipelines.batch_rows import BatchPart  # noqa: E402
 from zorro_keras.applications.pipelines.clip_data import open_unlabelled_clips  # noqa: E402
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError  # noqa: E402
@@ -194,6 +194,7 @@ def test_rows_and_steps_that_are_read_apart_are_those_of_all(shards, monkeypatch
     config = apply_overrides(CONFIG, ["data.audio_points=6", "data.image_points=8"])
     make = partial(training_dataset, shards, config, preprocess)
     check_parts(make)
+    check_steps(make)
     own = positions_read(monkeypatch, task_data, partial(make, part=BatchPart(1, 2)), 2)
     assert own == [2, 3, 6, 7]  # half of two batches of four
 
