@@ -8,7 +8,9 @@ import importlib.util
 import inspect
 import json
 import os
+import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -133,6 +135,8 @@ class Train:
     """Processes that train together."""
     process_id: int | None = None
     """Which of them this is, from 0."""
+    data_service: str | None = None
+    """HOST:PORT of `zorro-keras feed`, whose workers read, decode and augment the shards of --data."""
     backend: Backend | None = None
     """Keras backend."""
     resume: bool = True
@@ -159,7 +163,32 @@ class Train:
         from zorro_keras.applications.training.task import make_default_data
 
         data = make_default_data(self.task, self.out) if self.data is None else self.data
-        return _show(train(self.task, config, str(data), str(self.out), resume=self.resume))
+        options = {"resume": self.resume, "data_service": self.data_service}
+        return _show(train(self.task, config, str(data), str(self.out), **options))
+
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """Reads, decodes and augments clips for a training on another machine, until it is stopped.
+
+    Whoever reaches its ports can let it read files and compute: keep them within a network that you trust."""
+
+    join: str | None = None
+    """HOST:PORT of a service that runs, to work for it. By default this begins one."""
+    port: int = 5050
+    """Where the service that this begins listens."""
+    host: str = dataclasses.field(default_factory=socket.gethostname)
+    """Name of this machine for the others."""
+    worker_port: int = 0
+    """Where this worker listens. By default any port that is free."""
+
+    def run(self) -> int:
+        from zorro_keras.applications.pipelines.data_worker import start_worker
+
+        address, _servers = start_worker(**dataclasses.asdict(self))
+        print(f"Data service: {address}", flush=True)
+        threading.Event().wait()  # Ctrl-C and SIGTERM end it
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -446,6 +475,7 @@ COMMANDS = (
     Prepare,
     Plan,
     Train,
+    Feed,
     Evaluate,
     Predict,
     Embed,

@@ -7,11 +7,11 @@ another gives after k batches.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from zorro_keras.applications.audio_visual_pretraining.config import Config
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
 from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, open_unlabelled_clips
 from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
 from zorro_keras.applications.training import clip_batches
@@ -35,23 +35,40 @@ def open_data(path: str | Path, config: Config) -> UnlabelledClips:
 
 
 def training_dataset(
-    data: UnlabelledClips, config: Config, preprocessor: clip_batches.Preprocess, **options: Any
+    data: UnlabelledClips,
+    config: Config,
+    preprocessor: clip_batches.Preprocess,
+    *,
+    start_step: int = 0,
+    faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training: dicts of `audio`, `video` and `presence`.
 
     Args:
         data: what `open_data` returns.
-        config, preprocessor, start_step, faults_path: as for `clip_batches.training_dataset`.
+        config, preprocessor, start_step, faults_path, part, steps: as for `clip_batches.training_dataset`.
 
     Raises:
         SourceError: if the training split is empty.
         ValueError: if `start_step` is negative.
     """
-    return clip_batches.training_dataset(data, config, preprocessor, **options).map(lambda x, _: x)
+    batches = clip_batches.training_dataset(
+        data, config, preprocessor, start_step=start_step, faults_path=faults_path, part=part, steps=steps
+    )
+    if steps is not None:
+        return batches.map(lambda step, batch: (step, batch[0]))
+    return batches.map(lambda x, _: x)
 
 
 def evaluation_dataset(
-    data: UnlabelledClips, config: Config, preprocessor: clip_batches.Preprocess, **options: Any
+    data: UnlabelledClips,
+    config: Config,
+    preprocessor: clip_batches.Preprocess,
+    *,
+    split: str | None = None,
+    faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
     """The batches of one pass over a split, without anything random.
 
@@ -66,5 +83,7 @@ def evaluation_dataset(
     Raises:
         SourceError: if the split is empty.
     """
-    dataset, ids = clip_batches.evaluation_dataset(data, config, preprocessor, **options)
+    dataset, ids = clip_batches.evaluation_dataset(
+        data, config, preprocessor, split=split, faults_path=faults_path
+    )
     return dataset.map(lambda x, y, w: (x, {"labels": y, "presence": x["presence"]}, w)), ids

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from zorro_keras.applications.image_classification.config import Config
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart, BatchRows
 from zorro_keras.applications.pipelines.batches import (
     evaluation_batches,
     finished,
@@ -76,6 +77,7 @@ def training_dataset(
     *,
     start_step: int = 0,
     faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -87,6 +89,7 @@ def training_dataset(
         preprocessor: callable on a dict with `image`, float32 `(B, size_px, size_px, 3)` in about [0, 255].
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults are appended here.
+        part: `BatchPart`. The part of each batch to read and give.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)`: `x["image"]` as the preprocessor gives it, `y` float32
@@ -97,18 +100,19 @@ def training_dataset(
         ValueError: if `start_step` is negative.
     """
     entries = data.source.split("train")
-    num_read = config.training.batch_size * (2 if config.data.augmentation.mixes else 1)
+    rows = part.rows(config.training.batch_size)
+    read = rows.times(2 if config.data.augmentation.mixes else 1)
     examples = image_examples(
         entries,
-        partial(training_order, len(entries), config.training.seed),
+        partial(training_order, len(entries), config.training.seed, rows=read),
         config.data.reading(data.source.root, faults_path),
         data.faults,
         num_classes=len(data.label_names),
-        start_position=start_step * num_read,
+        start_position=start_step * read.batch_size,
     )
     augmented = mapped(examples, partial(_augmented, config=config))
-    finish = partial(_training_batch, config=config, preprocessor=preprocessor)
-    return finished(training_batches(augmented, num_read), finish)
+    finish = partial(_training_batch, config=config, preprocessor=preprocessor, read=read, rows=rows)
+    return finished(training_batches(augmented, len(read)), finish)
 
 
 def evaluation_dataset(
@@ -178,12 +182,13 @@ def _seen(example: dict[str, Any], *, config: Config) -> dict[str, Any]:
 
 
 def _training_batch(
-    batch: dict[str, Any], *, config: Config, preprocessor: Preprocess
+    batch: dict[str, Any], *, config: Config, preprocessor: Preprocess, read: BatchRows, rows: BatchRows
 ) -> tuple[dict[str, Any], tf.Tensor, tf.Tensor]:
     settings, seed = config.data.augmentation, config.training.seed
     image = preprocessor({"image": batch["image"]})["image"]
     weight = tf.cast(batch["presence"]["image"], tf.float32)
-    labels, position = batch["labels"], batch["position"][0]
+    labels = batch["labels"]
+    position = batch["position"][0] - read.numbers[0]  # of the first row of the whole batch
     if settings.mixes:
         image, labels, weight = mix_pairs(
             image,
@@ -193,6 +198,7 @@ def _training_batch(
             draw_seed(seed, position, ImageDraw.CUTMIX),
             mixup_alpha=settings.mixup_alpha,
             cutmix=settings.cutmix,
+            rows=rows,
         )
     return {"image": image}, labels, weight
 

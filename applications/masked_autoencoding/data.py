@@ -14,7 +14,13 @@ from typing import Any
 import tensorflow as tf
 
 from zorro_keras.applications.masked_autoencoding.config import TINY, Config
-from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
+from zorro_keras.applications.pipelines.batches import (
+    evaluation_batches,
+    finished,
+    training_batches,
+    with_step,
+)
 from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, clip_examples, open_unlabelled_clips
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.order import evaluation_order, training_order
@@ -49,6 +55,8 @@ def training_dataset(
     *,
     start_step: int = 0,
     faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -58,6 +66,9 @@ def training_dataset(
         preprocessor: `MaskedClipPreprocessor`.
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults of media read directly are appended here.
+        part: `BatchPart`. The part of each batch to read and give.
+        steps: optional dataset of int64 scalars. The steps to give, in place of those from `start_step` on:
+            each as `(step, batch)`. For shards alone.
 
     Returns:
         Infinite dataset of dicts with `audio` `(B, S)`, `video` `(B, F, Y, X, 3)` and `presence` of both. A
@@ -68,6 +79,7 @@ def training_dataset(
         ValueError: if `start_step` is negative.
     """
     clips, batch_size = data.split("train"), config.training.batch_size
+    rows = part.rows(batch_size)
     clip, settings = config.data.geometry, config.data
     fit = FrameFit(
         clip.height_px, clip.width_px, config.training.seed, settings.zoom, flip_rate=settings.flip_rate
@@ -75,12 +87,15 @@ def training_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed),
+        partial(training_order, len(clips), config.training.seed, rows=rows, steps=steps),
         settings.reading(len(data.origin.label_names), faults_path=faults_path),
         fit,
         start_position=start_step * batch_size,
     )
-    return finished(training_batches(examples, batch_size), partial(_streams, preprocessor=preprocessor))
+    finish = partial(_streams, preprocessor=preprocessor)
+    if steps is not None:
+        finish = with_step(finish, batch_size)
+    return finished(training_batches(examples, len(rows)), finish)
 
 
 def evaluation_dataset(

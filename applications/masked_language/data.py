@@ -18,6 +18,7 @@ import tensorflow as tf
 from zorro_keras.applications.masked_language.config import Config
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 from zorro_keras.applications.masked_language.rows import TextRows
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
 from zorro_keras.applications.pipelines.batches import counted
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
@@ -83,6 +84,7 @@ def training_dataset(
     preprocessor: MaskedLanguagePreprocessor,
     *,
     start_step: int = 0,
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """The endless batches of training, all of one shape.
 
@@ -91,6 +93,7 @@ def training_dataset(
         config: `Config`.
         preprocessor: `MaskedLanguagePreprocessor`: its tokenizer makes the ids, it hides the words.
         start_step: int. The first step to give: 0, or the number of steps already done.
+        part: `BatchPart`. The part of each batch to give. All rows are read: they are shuffled by block.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)` as the preprocessor gives them.
@@ -102,16 +105,18 @@ def training_dataset(
         raise ValueError(f"`start_step` must not be negative. Received: start_step={start_step}")
     seed, batch_size = config.training.seed, config.training.batch_size
     rows = _rows(data, config, preprocessor, "train")
+    own = part.rows(batch_size).numbers
 
     def batches() -> Iterator[Any]:
         position = start_step * batch_size
         shuffled = rows.shuffled(seed, position)
         while True:
-            seeds = [[seed, _MASKS, position + row] for row in range(batch_size)]
-            yield preprocessor.mask_rows(list(itertools.islice(shuffled, batch_size)), seeds)
+            batch = list(itertools.islice(shuffled, batch_size))
+            seeds = [[seed, _MASKS, position + row] for row in own]
+            yield preprocessor.mask_rows([batch[row] for row in own], seeds)
             position += batch_size
 
-    return _dataset(batches, data.faults, batch_size, preprocessor.length)
+    return _dataset(batches, data.faults, len(own), preprocessor.length)
 
 
 def evaluation_dataset(

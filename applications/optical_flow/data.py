@@ -7,6 +7,7 @@ another gives after k batches.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from zorro_keras.applications.optical_flow.config import Config
 from zorro_keras.applications.optical_flow.curriculum import Phases
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart, BatchRows
 from zorro_keras.applications.pipelines.batches import (
     evaluation_batches,
     finished,
@@ -59,6 +61,7 @@ def training_dataset(
     *,
     start_step: int = 0,
     faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -72,6 +75,7 @@ def training_dataset(
         preprocessor: callable of `({"frames"}, flow, weight)`, batches in pixels.
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults are appended here.
+        part: `BatchPart`. The part of each batch to read and give.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)`: `x["frames"]` float32 `(B, 2, Y, X, 3)` and `y` float32
@@ -86,23 +90,29 @@ def training_dataset(
     if start_step < 0:
         raise ValueError(f"`start_step` must not be negative. Received: start_step={start_step}")
     batch_size, phases = config.training.batch_size, Phases.of(config, data.num_train)
+    rows = part.rows(batch_size)
 
-    def pairs_from(position: int) -> tf.data.Dataset:
-        order = partial(training_order, len(entries), config.training.seed)
+    def pairs_from(position: int, rows: BatchRows) -> tf.data.Dataset:
+        order = partial(training_order, len(entries), config.training.seed, rows=rows)
         reading = config.data.reading(data.source.root, faults_path)
         return flow_examples(entries, order, reading, data.faults, start_position=position)
 
-    both_ways = mapped(
-        pairs_from(min(start_step, phases.plain_steps) * batch_size // 2),
-        partial(_both_ways, config=config),
-    ).unbatch()
     changed = mapped(
-        pairs_from(phases.first_changed + max(start_step - phases.plain_steps, 0) * batch_size),
+        pairs_from(
+            phases.first_changed + max(start_step - phases.plain_steps, 0) * batch_size,
+            replace(rows, first_position=phases.first_changed),
+        ),
         partial(_changed, config=config, phases=phases),
     )
-    num_plain = max(phases.plain_steps - start_step, 0)
-    batches = training_batches(both_ways, batch_size).take(num_plain)
-    batches = batches.concatenate(training_batches(changed, batch_size))
+    batches = training_batches(changed, len(rows))
+    if num_plain := max(phases.plain_steps - start_step, 0):
+        pairs = rows.divided(2)
+        read = pairs.times(2)
+        both_ways = mapped(
+            pairs_from(start_step * batch_size // 2, pairs), partial(_both_ways, config=config)
+        ).unbatch()
+        plain = mapped(training_batches(both_ways, len(read)), partial(read.only, rows))
+        batches = plain.take(num_plain).concatenate(batches)
     return finished(batches, partial(_finish, preprocessor=preprocessor))
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from zorro_keras.applications.pipelines.faults import Ledger, MediaError, ZorroError
 from zorro_keras.applications.pipelines.image_decode import MAX_PIXELS
+from zorro_keras.applications.pipelines.order import rest_of_pass
 
 T = TypeVar("T")
 Order = Callable[[int], tf.data.Dataset]
@@ -75,14 +76,14 @@ def accounted(
         results = _in_order(pool, places, guarded, reading.num_workers)
         while True:
             num_left = num_all - position % num_all
-            rest = order_from(position).take(num_left).as_numpy_iterator()
+            rest = rest_of_pass(order_from(position), position + num_left)
             expected = [ids[int(place["index"])] for place in rest]
             # The share allowed belongs to the whole pass: a restart near its end must not be stricter.
             share = min(1.0, reading.max_bad_fraction * num_all / num_left)
             with Ledger(
                 expected, max_bad_fraction=share, on_error=reading.on_error, log_path=reading.faults_path
             ) as ledger:
-                for place, index, result in islice(results, num_left):
+                for place, index, result in islice(results, len(expected)):
                     if isinstance(result, ZorroError):
                         ledger.skip(ids[index], result)
                         yield place, index, None

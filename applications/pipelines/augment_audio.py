@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batch_rows import BatchRows
+
 PROVIDERS = ("own", "tensorflow-io")
 
 
@@ -17,6 +19,7 @@ def spec_augment(
     num_time_masks: int,
     time_width_frames: int,
     provider: str = "own",
+    rows: BatchRows | None = None,
 ) -> tf.Tensor:
     """Sets random bands of bins and runs of frames to 0, which is the mean of a normalised spectrogram.
 
@@ -30,6 +33,7 @@ def spec_augment(
         time_width_frames: int. The longest a run can be.
         provider: `"own"`, which is a pure function of the seeds, or `"tensorflow-io"`, which draws from
             TensorFlow's global generator and ignores the seeds: runs with it cannot be resumed exactly.
+        rows: optional `BatchRows`. Which rows of a batch these are; None for all of them.
 
     Returns:
         float `(B, T, bins)`.
@@ -47,8 +51,11 @@ def spec_augment(
             log_mel, num_frequency_masks, frequency_width_bins, num_time_masks, time_width_frames
         )
     shape = tf.shape(log_mel)
-    bins = _hidden(shape[0], shape[2], frequency_seed, num_frequency_masks, frequency_width_bins)
-    frames = _hidden(shape[0], shape[1], time_seed, num_time_masks, time_width_frames)
+    batch_size = shape[0] if rows is None else rows.batch_size
+    bins = _hidden(batch_size, shape[2], frequency_seed, num_frequency_masks, frequency_width_bins)
+    frames = _hidden(batch_size, shape[1], time_seed, num_time_masks, time_width_frames)
+    if rows is not None:
+        bins, frames = rows.of(bins), rows.of(frames)
     hidden = frames[:, :, None] | bins[:, None, :]
     return tf.where(hidden, tf.zeros([], log_mel.dtype), log_mel)
 

@@ -60,6 +60,15 @@ def mapped(examples: tf.data.Dataset, change: Callable[[dict[str, Any]], dict[st
     return examples.map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
+def with_step(finish: Callable[[dict[str, Any]], Any], batch_size: int) -> Callable[[dict[str, Any]], tuple]:
+    """A last step that says in front of what it gives which step of training the batch is for, int64."""
+
+    def told(batch: dict[str, Any]) -> tuple:
+        return batch["position"][0] // batch_size, finish(batch)
+
+    return told
+
+
 def finished(batches: tf.data.Dataset, finish: Callable[[dict[str, Any]], tuple]) -> tf.data.Dataset:
     """Applies the last step to each batch, in parallel and in order, and reads ahead.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batch_rows import BatchRows
+
 
 def mix_pairs(
     images: tf.Tensor,
@@ -18,6 +20,7 @@ def mix_pairs(
     *,
     mixup_alpha: float = 0.2,
     cutmix: bool = True,
+    rows: BatchRows | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Makes B examples of 2 B pictures: example i of pictures 2 i and 2 i + 1.
 
@@ -31,6 +34,7 @@ def mix_pairs(
         mixup_seed, cutmix_seed: integers `(2,)`.
         mixup_alpha: float >= 0. The share of the first picture comes from Beta(alpha, alpha); 0 is off.
         cutmix: bool.
+        rows: optional `BatchRows`. Which rows of a batch these examples are; None for all of them.
 
     Returns:
         Images `(B, Y, X, C)`, labels `(B, K)` mixed in the same shares, and weight `(B,)`, 1 where at least
@@ -40,10 +44,14 @@ def mix_pairs(
         (value[0::2], value[1::2]) for value in (images, labels, weight)
     )
     batch, height, width = tf.shape(first)[0], tf.shape(first)[1], tf.shape(first)[2]
+    if rows is not None:
+        batch = rows.batch_size
     num_mixup = batch if not cutmix else batch // 2 if mixup_alpha else 0
     is_mixup = tf.range(batch) < num_mixup
     boxes = cutmix_masks(cutmix_seed, batch, height, width)
     mixup_share = beta(mixup_seed, batch, mixup_alpha) if mixup_alpha else tf.ones([batch])
+    if rows is not None:
+        is_mixup, boxes, mixup_share = (rows.of(drawn) for drawn in (is_mixup, boxes, mixup_share))
     mask = tf.where(_column(is_mixup, 4), _column(mixup_share, 4), boxes)
     mask = tf.where(_column(has_second, 4) > 0, mask, 1.0)
     mask = tf.where(_column(has_first, 4) > 0, mask, 0.0)

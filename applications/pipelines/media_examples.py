@@ -21,6 +21,7 @@ from zorro_keras.applications.pipelines.faults import Ledger, ZorroError
 from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 from zorro_keras.applications.pipelines.media import Window
 from zorro_keras.applications.pipelines.media_reading import MediaReading
+from zorro_keras.applications.pipelines.order import rest_of_pass
 from zorro_keras.applications.pipelines.sources import Source
 from zorro_keras.applications.pipelines.workers import DecodePool
 
@@ -73,7 +74,7 @@ def _decoded(
         results = pool.map_ordered(decode, tasks)
         while last_pass is None or position // pass_length <= last_pass:
             num_left = pass_length - position % pass_length
-            rest = order_from(position).take(num_left).as_numpy_iterator()
+            rest = rest_of_pass(order_from(position), position + num_left)
             names = _each_once(_task(source, place, reading, windows_per_clip).id for place in rest)
             # The share allowed belongs to the whole pass: a restart near its end must not be stricter than no
             # restart.
@@ -81,7 +82,7 @@ def _decoded(
             with Ledger(
                 names, max_bad_fraction=share, on_error=reading.on_error, log_path=reading.faults_path
             ) as ledger:
-                for name, (task, result) in zip(names, itertools.islice(results, num_left), strict=False):
+                for name, (task, result) in zip(names, itertools.islice(results, len(names)), strict=False):
                     window = _settled(ledger, name, result)
                     yield _example(task, window, source.entries[task.index].label_indices, reading)
             position += num_left

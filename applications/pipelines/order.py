@@ -8,9 +8,14 @@ have weights a draw of its own.
 from __future__ import annotations
 
 import enum
+import itertools
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from zorro_keras.applications.pipelines.batch_rows import BatchRows
 
 
 class Draw(enum.IntEnum):
@@ -96,7 +101,13 @@ def draw_seed(seed: int, position: tf.Tensor, draw: Draw) -> tf.Tensor:
 
 
 def training_order(
-    num_examples: int, seed: int, start_position: int = 0, *, weights: np.ndarray | None = None
+    num_examples: int,
+    seed: int,
+    start_position: int = 0,
+    *,
+    weights: np.ndarray | None = None,
+    rows: BatchRows | None = None,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless order of training.
 
@@ -106,10 +117,14 @@ def training_order(
         start_position: int. The first position to give. At least 0.
         weights: optional floats `(num_examples,)`. How often each example comes, see `weighted_index`; None
             for once in each pass.
+        rows: optional `BatchRows`. The order then has their positions alone.
+        steps: optional dataset of int64 scalars. With `rows`: the order has the positions of these steps, and
+            `start_position` says nothing.
 
     Returns:
-        Infinite dataset of dicts of scalars: `position` int64; `index` int64 in `[0, num_examples)`;
-        `fraction` float32 in `[0, 1)`, which says where in its clip the window starts.
+        Infinite dataset, with `steps` as long as they, of dicts of scalars: `position` int64; `index` int64
+        in `[0, num_examples)`; `fraction` float32 in `[0, 1)`, which says where in its clip the window
+        starts.
 
     Raises:
         ValueError: if `num_examples` is not positive or `start_position` is negative.
@@ -125,7 +140,18 @@ def training_order(
             index = weighted_index(position, weights, seed)
         return {"position": position, "index": index, "fraction": fraction}
 
-    return tf.data.Dataset.counter(tf.constant(start_position, tf.int64)).map(place)
+    if rows is None:
+        positions = tf.data.Dataset.counter(tf.constant(start_position, tf.int64))
+    elif steps is None:
+        positions = rows.positions(start_position)
+    else:
+        positions = rows.positions_of(steps)
+    return positions.map(place)
+
+
+def rest_of_pass(order: tf.data.Dataset, end: int) -> Iterable[dict[str, Any]]:
+    """The places of an order, as arrays, up to the position `end`."""
+    return itertools.takewhile(lambda place: place["position"] < end, order.as_numpy_iterator())
 
 
 def evaluation_order(num_examples: int, start_position: int = 0, *, num_clips: int = 1) -> tf.data.Dataset:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batch_rows import BatchRows
+
 
 def zero_absent(streams: dict[str, tf.Tensor], presence: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Replaces whatever an absent stream holds, NaN included, by zeros.
@@ -21,7 +23,11 @@ def zero_absent(streams: dict[str, tf.Tensor], presence: dict[str, tf.Tensor]) -
 
 
 def drop_modality(
-    presence: dict[str, tf.Tensor], seed: tf.Tensor, *, rate: float | Mapping[str, float]
+    presence: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    *,
+    rate: float | Mapping[str, float],
+    rows: BatchRows | None = None,
 ) -> dict[str, tf.Tensor]:
     """Takes streams away at random, never the last one of an example: a model learns to do without.
 
@@ -30,6 +36,7 @@ def drop_modality(
         seed: integer `(2,)`.
         rate: float in `[0, 1)`, or dict of them by stream. Probability of losing each stream; a draw that
             would leave none changes nothing.
+        rows: optional `BatchRows`. Which rows of a batch these are; None for all of them.
 
     Returns:
         dict of bool `(B,)`. Never True where it was False.
@@ -37,7 +44,11 @@ def drop_modality(
     names = sorted(presence)
     before = tf.stack([presence[name] for name in names])
     rates = [[rate[name] if isinstance(rate, Mapping) else rate] for name in names]
-    kept = before & (tf.random.stateless_uniform(tf.shape(before), seed) >= tf.constant(rates, tf.float32))
+    if rows is None:
+        draws = tf.random.stateless_uniform(tf.shape(before), seed)
+    else:
+        draws = rows.of(tf.random.stateless_uniform([len(names), rows.batch_size], seed), axis=1)
+    kept = before & (draws >= tf.constant(rates, tf.float32))
     after = tf.where(tf.reduce_any(kept, 0), kept, before)
     return {name: after[row] for row, name in enumerate(names)}
 

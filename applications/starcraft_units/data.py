@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
 from zorro_keras.applications.pipelines.batches import counted
 from zorro_keras.applications.pipelines.battle_generated import generate_battles
 from zorro_keras.applications.pipelines.faults import SourceError
@@ -133,7 +134,12 @@ def split_of(path: Path) -> str | None:
 
 
 def training_dataset(
-    data: UnitData, config: Config, preprocessor: UnitPreprocessor, *, start_step: int = 0
+    data: UnitData,
+    config: Config,
+    preprocessor: UnitPreprocessor,
+    *,
+    start_step: int = 0,
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """The endless batches of training, all of one shape.
 
@@ -142,6 +148,7 @@ def training_dataset(
         config: `Config`.
         preprocessor: `UnitPreprocessor`, which has the features of the data.
         start_step: int. The first step to give: 0, or the number of steps already done.
+        part: `BatchPart`. The part of each batch to read and give.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)`: `x["units"]` float32 `(B, M, F)`,
@@ -154,16 +161,17 @@ def training_dataset(
     if start_step < 0:
         raise ValueError(f"`start_step` must not be negative. Received: start_step={start_step}")
     seed, batch_size, places = config.training.seed, config.training.batch_size, data.places["train"]
+    rows = part.rows(batch_size)
 
     def batches() -> Iterator[Any]:
         position = start_step * batch_size
         order = _order(len(places), seed, position)
         while True:
-            yield _batch(
-                [data.battle(places[next(order)]) for _ in range(batch_size)], batch_size, data, config
-            )
+            numbers = [next(order) for _ in range(batch_size)]
+            battles = [data.battle(places[numbers[row]]) for row in rows.numbers]
+            yield _batch(battles, len(rows), data, config)
 
-    return _dataset(batches, data, config)
+    return _dataset(batches, len(rows), data, config)
 
 
 def evaluation_dataset(
@@ -187,7 +195,7 @@ def evaluation_dataset(
             battles = [data.battle(place) for place in places[start : start + batch_size]]
             yield _batch(battles, batch_size, data, config)
 
-    dataset = _dataset(batches, data, config)
+    dataset = _dataset(batches, batch_size, data, config)
     return counted(dataset, batch_size, len(places)), range(len(places))
 
 
@@ -215,8 +223,10 @@ def _batch(
     return {"units": units, "padding_mask": {"units": real}}, selected, real.astype(np.float32)
 
 
-def _dataset(batches: Callable[[], Iterator[Any]], data: UnitData, config: Config) -> tf.data.Dataset:
-    shape = (config.training.batch_size, data.num_units)
+def _dataset(
+    batches: Callable[[], Iterator[Any]], batch_size: int, data: UnitData, config: Config
+) -> tf.data.Dataset:
+    shape = (batch_size, data.num_units)
     shape = (shape[0] * shape[1], 1) if config.data.alone else shape
     x = {
         "units": tf.TensorSpec((*shape, len(data.features)), tf.float32),

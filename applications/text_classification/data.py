@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
 from zorro_keras.applications.pipelines.batches import counted
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
 from zorro_keras.applications.pipelines.order import training_order
@@ -70,6 +71,7 @@ def training_dataset(
     *,
     start_step: int = 0,
     faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """The endless batches of training, which mix the tasks as their examples come.
 
@@ -79,6 +81,7 @@ def training_dataset(
         preprocessor: `TextPreprocessor`.
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Rows that were left out are appended here, those that it lacks.
+        part: `BatchPart`. The part of each batch to give.
 
     Returns:
         Infinite dataset of `(x, y, sample_weight)`: `x` as the preprocessor gives it; `y` a dict of task to
@@ -97,9 +100,10 @@ def training_dataset(
     if faults_path is not None:
         _write_down(data, Path(faults_path))
     batch_size = config.training.batch_size
-    order = training_order(len(examples), config.training.seed, start_step * batch_size)
-    order = order.map(lambda place: place["index"]).batch(batch_size, drop_remainder=True)
-    return _batches(examples, preprocessor, batch_size, order.as_numpy_iterator)
+    rows = part.rows(batch_size)
+    order = training_order(len(examples), config.training.seed, start_step * batch_size, rows=rows)
+    order = order.map(lambda place: place["index"]).batch(len(rows), drop_remainder=True)
+    return _batches(examples, preprocessor, len(rows), order.as_numpy_iterator)
 
 
 def evaluation_dataset(

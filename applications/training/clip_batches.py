@@ -15,7 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from zorro_keras.applications.pipelines.augment_audio import spec_augment
-from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart, BatchRows
+from zorro_keras.applications.pipelines.batches import (
+    evaluation_batches,
+    finished,
+    training_batches,
+    with_step,
+)
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.clip_labels import class_balance
@@ -34,6 +40,8 @@ def training_dataset(
     *,
     start_step: int = 0,
     faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -44,6 +52,10 @@ def training_dataset(
             3)`, `presence`; gives the same names as the model reads them.
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults of media read directly are appended here.
+        part: `BatchPart`. The part of each batch to read and give. Mixup reads one row more, the partner of
+            the first.
+        steps: optional dataset of int64 scalars. The steps to give, in place of those from `start_step` on:
+            each as `(step, batch)`. For shards alone.
 
     Returns:
         Infinite dataset of `(x, y)`: `x` as the preprocessor gives it, with `presence` a dict of bool `(B,)`,
@@ -55,16 +67,28 @@ def training_dataset(
     """
     clips = data.split("train")
     batch_size = config.training.batch_size
+    rows = part.rows(batch_size)
+    read = rows.with_partners() if config.data.augmentation.mixup_alpha else rows
+    order = partial(
+        training_order,
+        len(clips),
+        config.training.seed,
+        weights=_weights(data, config),
+        rows=read,
+        steps=steps,
+    )
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed, weights=_weights(data, config)),
+        order,
         config.data.reading(len(data.origin.label_names), config.data.streams, faults_path),
         _random_fit(config),
         start_position=start_step * batch_size,
     )
-    finish = partial(_training_batch, config=config, preprocessor=preprocessor)
-    return finished(training_batches(examples, batch_size), finish)
+    finish = partial(_training_batch, config=config, preprocessor=preprocessor, read=read, rows=rows)
+    if steps is not None:
+        finish = with_step(finish, batch_size)
+    return finished(training_batches(examples, len(read)), finish)
 
 
 def evaluation_dataset(
@@ -114,21 +138,21 @@ def _weights(data: ClipData, config: Any) -> np.ndarray | None:
 
 
 def _training_batch(
-    batch: dict[str, Any], *, config: Any, preprocessor: Preprocess
+    batch: dict[str, Any], *, config: Any, preprocessor: Preprocess, read: BatchRows, rows: BatchRows
 ) -> tuple[dict[str, Any], tf.Tensor]:
     seed, augmentation = config.training.seed, config.data.augmentation
     step = batch["position"][0] // config.training.batch_size
     x, presence, labels = _preprocessed(batch, preprocessor), batch["presence"], batch["labels"]
     if any(augmentation.dropout_rates.values()):
         dropout_seed = draw_seed(seed, step, Draw.MODALITY_DROPOUT)
-        presence = drop_modality(presence, dropout_seed, rate=augmentation.dropout_rates)
+        presence = drop_modality(presence, dropout_seed, rate=augmentation.dropout_rates, rows=read)
     if "audio" in x and config.model.waveform_patch is None:
-        x = {**x, "audio": _hide(x["audio"], seed, step, augmentation)}
+        x = {**x, "audio": _hide(x["audio"], seed, step, augmentation, read)}
     x = zero_absent(x, presence)
     if augmentation.mixup_alpha:
         mixup_seed = draw_seed(seed, step, Draw.MIXUP)
-        x, labels = mixup(x, presence, labels, mixup_seed, alpha=augmentation.mixup_alpha)
-    return {**x, "presence": presence}, labels
+        x, labels = mixup(x, presence, labels, mixup_seed, alpha=augmentation.mixup_alpha, rows=read)
+    return read.only(rows, ({**x, "presence": presence}, labels))
 
 
 def _evaluation_batch(
@@ -145,7 +169,9 @@ def _preprocessed(batch: dict[str, Any], preprocessor: Preprocess) -> dict[str, 
     return {stream: x[stream] for stream in presence}
 
 
-def _hide(log_mel: tf.Tensor, seed: int, step: tf.Tensor, augmentation: AugmentationConfig) -> tf.Tensor:
+def _hide(
+    log_mel: tf.Tensor, seed: int, step: tf.Tensor, augmentation: AugmentationConfig, rows: BatchRows
+) -> tf.Tensor:
     return spec_augment(
         log_mel,
         draw_seed(seed, step, Draw.FREQUENCY_MASK),
@@ -155,6 +181,7 @@ def _hide(log_mel: tf.Tensor, seed: int, step: tf.Tensor, augmentation: Augmenta
         num_time_masks=augmentation.num_time_masks,
         time_width_frames=augmentation.time_mask_frames,
         provider=augmentation.spec_augment_provider,
+        rows=rows,
     )
 
 

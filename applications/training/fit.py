@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -27,7 +28,7 @@ from zorro_keras.applications.training.callbacks import (
 )
 from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.distribution.devices import Devices, spread
-from zorro_keras.applications.training.distribution.hosts import folder_of_host, part_of_host
+from zorro_keras.applications.training.distribution.hosts import dataset_of_host, folder_of_host, part_of_host
 from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
@@ -44,6 +45,7 @@ def train(
     run_dir: str,
     *,
     resume: bool = True,
+    data_service: str | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Trains `task`, or goes on where a run in `run_dir` stopped.
@@ -62,6 +64,9 @@ def train(
         run_dir: folder of the run. Gets `config.json`, `checkpoints/`, `log.jsonl`, `tensorboard/` and
             `preset/`.
         resume: bool. False refuses a folder that already holds a run.
+        data_service: optional `host:port` of a `tf.data` service whose workers read, decode and augment the
+            training data, shards of clips at a path that they see, too. The batches and their order are the
+            same.
         console: where to report. Standard error by default.
 
     Returns:
@@ -69,14 +74,18 @@ def train(
         epoch.
 
     Raises:
-        ConfigError: if the configuration does not fit the data, or is not the one the run was started with.
+        ConfigError: if the configuration does not fit the data, or is not the one the run was started with;
+            if the data cannot be served, or nobody serves them.
         CheckpointError: if the run belongs to other data or another model, or cannot be written.
-        TrainingError: if a loss or gradient is not finite. The weights are those before the step named.
+        TrainingError: if a loss or gradient is not finite, where the weights are those before the step named;
+            if the data service is gone.
         RunStoppedError: if a signal asked the run to stop. It can go on.
     """
     started = time.perf_counter()
     console = console or Console(stderr=True)
     prepare_backend()
+    if data_service is not None:
+        data_path = os.path.abspath(data_path)  # that is where the workers look, wherever they were started
     with (
         folder_of_host(run_dir) as folder,
         folder.locked(),
@@ -87,7 +96,7 @@ def train(
                 keras.utils.set_random_seed(config.training.seed)
                 data = task_module(task, "data").open_data(data_path, config)
                 claim(folder, identity(task, config, data), resume, console)
-                session = _Session.begin(task, config, data, folder, devices, console)
+                session = _Session.begin(task, config, data, folder, devices, console, data_service)
                 session.run()
         except RunStoppedError:
             raise
@@ -143,6 +152,7 @@ class _Session:
     first_step: int
     history: list[dict[str, Any]]
     metrics: list[Any] | None
+    data_service: str | None
 
     @property
     def first_epoch(self) -> int:
@@ -151,7 +161,14 @@ class _Session:
 
     @classmethod
     def begin(
-        cls, task: str, config: Any, data: Any, folder: RunFolder, devices: Devices, console: Console
+        cls,
+        task: str,
+        config: Any,
+        data: Any,
+        folder: RunFolder,
+        devices: Devices,
+        console: Console,
+        data_service: str | None,
     ) -> _Session:
         """Builds and compiles the model, and puts it back to the newest whole checkpoint."""
         training = config.training
@@ -179,7 +196,20 @@ class _Session:
             if started is not None:
                 console.print(str(started))
         folder.rewrite_log(history)
-        return cls(task, config, data, folder, devices, console, model, steps, first_step, history, metrics)
+        return cls(
+            task,
+            config,
+            data,
+            folder,
+            devices,
+            console,
+            model,
+            steps,
+            first_step,
+            history,
+            metrics,
+            data_service,
+        )
 
     def run(self) -> None:
         """Trains the steps that are left and writes the preset."""
@@ -226,7 +256,7 @@ class _Session:
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
             keras.Model.fit(
                 model,
-                part_of_host(train_dataset),
+                train_dataset,
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,
@@ -247,9 +277,7 @@ class _Session:
     def _datasets(self, first_step: int) -> tuple[Any, Any, Any]:
         module, training = task_module(self.task, "data"), self.config.training
         given = (self.data, self.config, self.model.preprocessor)
-        train_dataset = module.training_dataset(
-            *given, start_step=first_step, **self._faults(module.training_dataset)
-        )
+        train_dataset = self._training_dataset(module.training_dataset, given, first_step)
         test_dataset, ids = module.evaluation_dataset(*given, **self._faults(module.evaluation_dataset))
         names = label_names_of(self.data)
         if not names:
@@ -258,6 +286,20 @@ class _Session:
             with_checked_labels(train_dataset, len(names), smoothing=training.label_smoothing),
             with_checked_labels(test_dataset, len(names)),
             ids,
+        )
+
+    def _training_dataset(self, dataset: Callable[..., Any], given: tuple[Any, ...], first_step: int) -> Any:
+        if self.data_service is None:
+            return dataset_of_host(dataset, *given, start_step=first_step, **self._faults(dataset))
+        # Imported here, because it imports TensorFlow.
+        from zorro_keras.applications.pipelines.data_service import check_servable, served_batches
+
+        check_servable(self.data)
+        return served_batches(
+            lambda steps: dataset_of_host(dataset, *given, steps=steps),
+            first_step,
+            self.data_service,
+            self.data.faults,
         )
 
     def _faults(self, dataset: Callable[..., Any]) -> dict[str, Path]:

@@ -13,7 +13,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from zorro_keras.applications.pipelines.batches import evaluation_batches, finished, training_batches
+from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
+from zorro_keras.applications.pipelines.batches import (
+    evaluation_batches,
+    finished,
+    training_batches,
+    with_step,
+)
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_clip_data
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.faults import ConfigError
@@ -65,6 +71,8 @@ def training_dataset(
     *,
     start_step: int = 0,
     faults_path: str | Path | None = None,
+    part: BatchPart = WHOLE,
+    steps: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """The endless batches of training.
 
@@ -74,6 +82,9 @@ def training_dataset(
         preprocessor: `VideoAutoencoderPreprocessor`.
         start_step: int. The first step to give: 0, or the number of steps already done.
         faults_path: optional path. Faults of media read directly are appended here.
+        part: `BatchPart`. The part of each batch to read and give, and of its points.
+        steps: optional dataset of int64 scalars. The steps to give, in place of those from `start_step` on:
+            each as `(step, batch)`. For shards alone.
 
     Returns:
         Infinite dataset of `(x, y)`: `x` with `audio` `(B, S)`, `image` `(B, F, Y, X, 3)`, `label`
@@ -85,6 +96,7 @@ def training_dataset(
         ValueError: if `start_step` is negative.
     """
     clips, batch_size = data.split("train"), config.training.batch_size
+    rows = part.rows(batch_size)
     clip, settings = config.data.geometry, config.data
     fit = FrameFit(
         clip.height_px, clip.width_px, config.training.seed, settings.zoom, flip_rate=settings.flip_rate
@@ -92,13 +104,15 @@ def training_dataset(
     examples = clip_examples(
         data,
         clips,
-        partial(training_order, len(clips), config.training.seed),
+        partial(training_order, len(clips), config.training.seed, rows=rows, steps=steps),
         settings.reading(len(data.label_names), faults_path=faults_path),
         fit,
         start_position=start_step * batch_size,
     )
-    finish = partial(_training_batch, config=config, preprocessor=preprocessor)
-    return finished(training_batches(examples, batch_size), finish)
+    finish = partial(_training_batch, config=config, preprocessor=preprocessor, part=part)
+    if steps is not None:
+        finish = with_step(finish, batch_size)
+    return finished(training_batches(examples, len(rows)), finish)
 
 
 def evaluation_dataset(
@@ -145,9 +159,13 @@ def evaluation_dataset(
 
 
 def _training_batch(
-    batch: dict[str, Any], *, config: Config, preprocessor: Preprocess
+    batch: dict[str, Any], *, config: Config, preprocessor: Preprocess, part: BatchPart
 ) -> tuple[dict[str, Any], tf.Tensor]:
-    x = {**_clip(batch, preprocessor), "label": batch["labels"][:, None], "rows": _points(batch, config)}
+    points = {
+        name: part.rows(config.data.points[name], f"data.{name}_points").of(values)
+        for name, values in _points(batch, config).items()
+    }
+    x = {**_clip(batch, preprocessor), "label": batch["labels"][:, None], "rows": points}
     return x, batch["labels"]
 
 

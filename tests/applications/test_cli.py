@@ -341,3 +341,28 @@ def test_processes_that_have_no_coordinator_are_refused(tmp_path, capsys):
     words = ["train", "starcraft_units", "--out", str(tmp_path), "--num-processes", "2", "--process-id", "0"]
     assert cli.main(words) == 2
     assert "need `--coordinator`. Received: no coordinator" in capsys.readouterr().err
+
+
+def test_a_training_is_told_who_makes_its_data(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(fit, "train", lambda *words, **options: given.append(options) or {})
+    words = ["train", "starcraft_units", "--data", "battles", "--out", str(tmp_path)]
+    assert cli.main([*words, "--data-service", "there:5050"]) == cli.main(words) == 0
+    assert [options["data_service"] for options in given] == ["there:5050", None]
+
+
+@pytest.mark.tensorflow
+def test_a_feeding_process_says_where_it_is_and_works_until_it_is_stopped(monkeypatch, capsys):
+    from zorro_keras.applications.pipelines import data_worker
+
+    def start(**options):
+        assert options == {"port": 7, "join": None, "host": "here", "worker_port": 0}
+        return "here:7", []
+
+    def stopped(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data_worker, "start_worker", start)
+    monkeypatch.setattr(cli.threading.Event, "wait", stopped)
+    assert cli.main(["feed", "--port", "7", "--host", "here"]) == 130
+    assert capsys.readouterr().out == "Data service: here:7\n"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def this_host() -> Host:
 def folder_of_host(run_dir: str) -> Iterator[RunFolder]:
     """The folder that this process writes: the run's own on the first host, elsewhere one that goes away.
 
+    Faults alone stay: those of host i in the run's `faults-i.jsonl`.
+
     All hosts hold the same state, so the first one's checkpoints are enough. The others begin with a copy of
     them, which is why they must see `run_dir`: no checkpoint is written before all have begun.
     """
@@ -75,6 +78,9 @@ def folder_of_host(run_dir: str) -> Iterator[RunFolder]:
     with tempfile.TemporaryDirectory() as scratch:
         own = RunFolder(Path(scratch) / "run")
         own.path.mkdir()
+        shared.path.mkdir(parents=True, exist_ok=True)
+        # What this host could not read no other host may have seen, so it stays.
+        own.faults_file.symlink_to(shared.path.resolve() / f"faults-{this_host().index}.jsonl")
         if shared.checkpoints.is_dir():
             shutil.copytree(shared.checkpoints, own.checkpoints, ignore=shutil.ignore_patterns(".*"))
         if shared.config_file.exists():
@@ -82,10 +88,27 @@ def folder_of_host(run_dir: str) -> Iterator[RunFolder]:
         yield own
 
 
+def dataset_of_host(dataset: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """What a function gives of the rows of each batch that this host computes.
+
+    Args:
+        dataset: function that returns batches. One that takes a `part`, a `BatchPart`, reads nothing else.
+        given, options: what to call it with.
+    """
+    host = this_host()
+    if host.count == 1 or "part" not in inspect.signature(dataset).parameters:
+        return part_of_host(dataset(*given, **options))
+    # Imported here, because it imports TensorFlow.
+    from zorro_keras.applications.pipelines.batch_rows import BatchPart
+
+    return dataset(*given, part=BatchPart(host.index, host.count), **options)
+
+
 def part_of_host(batches: Any) -> Any:
     """The rows of each batch that this host computes; together the hosts compute the batches of one.
 
-    Each host reads whole batches, since what is drawn for a batch is drawn for all of its rows.
+    Each host reads whole batches: for data that are looked at as a whole, too, and tasks whose data do not
+    take a `part`.
 
     Args:
         batches: dataset of nested tensors with a leading axis that the number of hosts divides.

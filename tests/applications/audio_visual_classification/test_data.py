@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from tests import clip_maker  # noqa: E402
+from tests.applications.batch_parts import check_parts, positions_read  # noqa: E402
 from tests.media_maker import spoil_stream  # noqa: E402
 from zorro_keras.applications.audio_visual_classification.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.audio_visual_classification.data import (  # noqa: E402
@@ -22,6 +24,7 @@ from zorro_keras.applications.audio_visual_classification.data import (  # noqa:
     open_data,
     training_dataset,
 )
+from zorro_keras.applications.pipelines.batch_rows import BatchPart  # noqa: E402
 from zorro_keras.applications.pipelines.clip_data import ClipData  # noqa: E402
 from zorro_keras.applications.pipelines.clip_record import PackedClip, encode_clip_record  # noqa: E402
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4  # noqa: E402
@@ -35,6 +38,7 @@ from zorro_keras.applications.pipelines.geometry import ClipGeometry  # noqa: E4
 from zorro_keras.applications.pipelines.host_errors import host_errors  # noqa: E402
 from zorro_keras.applications.pipelines.prepare import prepare  # noqa: E402
 from zorro_keras.applications.pipelines.shards import RecordLocation, ShardSet  # noqa: E402
+from zorro_keras.applications.training import clip_batches  # noqa: E402
 from zorro_keras.applications.training.audio_visual_preprocessor import (  # noqa: E402
     AudioVisualPreprocessor,
 )
@@ -692,3 +696,36 @@ def test_shards_with_other_classes_than_the_models_are_refused(packed_folder):
         ShardError, match=r"Expected: \['bell', 'drum'\]. Received: \['bell', 'drum', 'horn'\]"
     ):
         open_data(packed_folder, _config(), label_names=("bell", "drum"))
+
+
+# --- Several hosts
+
+
+def test_hosts_that_read_their_own_rows_give_the_batches_of_one(shards):
+    config = _config()  # with mixup, modality dropout and SpecAugment
+    check_parts(partial(training_dataset, shards, config, preprocess))
+
+
+def test_hosts_that_decode_media_give_the_batches_of_one(media_folder):
+    data, config = _media(media_folder)
+    check_parts(partial(training_dataset, data, config, preprocess))
+
+
+@pytest.mark.parametrize(("plain", "expected"), [(True, [4, 2]), (False, [4, 3])])
+def test_a_host_decodes_its_own_rows_and_the_partner_of_the_first(shards, monkeypatch, plain, expected):
+    config, read = _config(plain=plain), []
+    for part in (BatchPart(), BatchPart(1, 2)):
+        make = partial(training_dataset, shards, config, preprocess, part=part)
+        read.append(positions_read(monkeypatch, clip_batches, make, 5))
+    assert [len(positions) / 5 for positions in read] == expected
+    assert read[0] == list(range(20)) and read[1][-expected[1] :] == list(range(20 - expected[1], 20))
+
+
+def test_a_bad_clip_is_accounted_for_by_the_hosts_that_read_it(damaged_folder, tmp_path):
+    data, config = _media(damaged_folder, on_error="skip", max_bad_fraction=0.3)
+    logs = [tmp_path / f"faults-{index}.jsonl" for index in range(2)]
+    for index, log in enumerate(logs):
+        dataset = training_dataset(data, config, preprocess, faults_path=log, part=BatchPart(index, 2))
+        digests(dataset, 7)  # four passes over seven clips
+    ids = [json.loads(line)["id"] for log in logs for line in log.read_text().splitlines()]
+    assert len(ids) >= 4 and {Path(name).name for name in ids} == {"clip-4.mp4"}

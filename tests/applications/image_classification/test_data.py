@@ -1,12 +1,15 @@
 """Batches of pictures: what is in them, and that a restart gives byte for byte what follows."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.applications.batch_parts import check_parts, positions_read
 from tests.image_maker import class_folders, encoded, pixels, write
+from zorro_keras.applications.image_classification import data as image_data
 from zorro_keras.applications.image_classification.config import CONFIGS, AugmentationConfig
 from zorro_keras.applications.image_classification.data import (
     evaluation_dataset,
@@ -14,6 +17,7 @@ from zorro_keras.applications.image_classification.data import (
     training_dataset,
 )
 from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
+from zorro_keras.applications.pipelines.batch_rows import BatchPart
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.image_crops import evaluation_image
 
@@ -141,3 +145,11 @@ def test_an_empty_split_is_refused(tmp_path):
     data = open_data(class_folders(tmp_path, splits=("test",)), config())
     with pytest.raises(SourceError, match="`split` must be one that holds pictures"):
         training_dataset(data, config(), PREPROCESSOR)
+
+
+def test_hosts_that_read_their_own_rows_give_the_batches_of_one(folder, monkeypatch):
+    settings = config(AugmentationConfig())  # which mixes pictures, two for a row
+    make = partial(training_dataset, open_data(folder, settings), settings, PREPROCESSOR)
+    check_parts(make)
+    own = positions_read(monkeypatch, image_data, partial(make, part=BatchPart(1, 2)), 3)
+    assert own == [at for at in range(24) if at % 8 >= 4]  # half of all

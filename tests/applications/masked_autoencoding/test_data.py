@@ -1,6 +1,7 @@
 """From clips to batches to hide and tell: without labels, a function of (seed, step)."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from tests.applications.audio_visual_classification.test_data import (  # noqa: 
     digests,
     write_shards,
 )
+from tests.applications.batch_parts import check_parts, check_steps, positions_read  # noqa: E402
+from zorro_keras.applications.masked_autoencoding import data as task_data  # noqa: E402
 from zorro_keras.applications.masked_autoencoding.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.masked_autoencoding.data import (  # noqa: E402
     UnlabelledClips,
@@ -22,6 +25,7 @@ from zorro_keras.applications.masked_autoencoding.data import (  # noqa: E402
     open_data,
     training_dataset,
 )
+from zorro_keras.applications.pipelines.batch_rows import BatchPart  # noqa: E402
 from zorro_keras.applications.pipelines.prepare import prepare  # noqa: E402
 
 TINY = CONFIGS["tiny"]
@@ -92,3 +96,11 @@ def test_clips_of_a_list_of_ids_have_no_labels_and_are_learned_from(tmp_path):
         x = next(training_dataset(data, CONFIG, preprocess).as_numpy_iterator())
         assert x["presence"]["audio"].all() and x["presence"]["video"].all()
         assert len(evaluation_dataset(data, CONFIG, preprocess)[1]) == 1
+
+
+def test_rows_and_steps_that_are_read_apart_are_those_of_all(shards, monkeypatch):
+    make = partial(training_dataset, shards, CONFIG, preprocess)
+    check_parts(make)
+    check_steps(make)
+    own = positions_read(monkeypatch, task_data, partial(make, part=BatchPart(1, 2)), 2)
+    assert own == [2, 3, 6, 7]  # half of two batches of four

@@ -1,10 +1,12 @@
 import dataclasses
 import itertools
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
+from tests.applications.batch_parts import check_parts
 from zorro_keras.applications.masked_language.data import evaluation_dataset, open_data, training_dataset
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 from zorro_keras.applications.pipelines.faults import SourceError
@@ -89,3 +91,7 @@ def test_seeds_make_draws_that_do_not_repeat(preprocessor):
     rows = [Bytes().encode("some words in a row here")] * 40
     (x, _, _) = preprocessor.mask_rows(rows, [[0, 3, row] for row in range(40)])
     assert len(np.unique(x["text"], axis=0)) > 10
+
+
+def test_hosts_that_give_their_own_rows_give_the_batches_of_one(data, config, preprocessor):
+    check_parts(partial(training_dataset, data, config, preprocessor))

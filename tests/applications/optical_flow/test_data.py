@@ -1,16 +1,20 @@
 """Batches of pairs: what is in them, and that a restart gives byte for byte what follows."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import flow_maker as made
+from tests.applications.batch_parts import check_parts, positions_read
 from tests.image_maker import write
+from zorro_keras.applications.optical_flow import data as flow_data
 from zorro_keras.applications.optical_flow.config import CONFIGS, AugmentationConfig
 from zorro_keras.applications.optical_flow.data import evaluation_dataset, open_data, training_dataset
 from zorro_keras.applications.optical_flow.preprocessor import FlowPreprocessor
+from zorro_keras.applications.pipelines.batch_rows import BatchPart
 from zorro_keras.applications.pipelines.faults import MediaError, SourceError
 from zorro_keras.applications.pipelines.host_errors import host_errors
 
@@ -147,3 +151,11 @@ def test_val_is_evaluated_where_there_is_no_test_split_and_empty_splits_are_refu
         evaluation_dataset(data, config(), PREPROCESSOR, split="test")
     with pytest.raises(ValueError, match="`start_step` must not be negative"):
         training_dataset(data, config(), PREPROCESSOR, start_step=-1)
+
+
+def test_hosts_that_read_their_own_rows_give_the_batches_of_one(folder, monkeypatch):
+    settings = config()
+    make = partial(training_dataset, open_data(folder, settings), settings, PREPROCESSOR)
+    check_parts(make, count=4, steps=6)  # three of pairs forward and reversed, then three of changed ones
+    own = positions_read(monkeypatch, flow_data, partial(make, part=BatchPart(1, 2)), 2)
+    assert own == [8, 9, 12, 13]  # six pairs come first

@@ -1,11 +1,13 @@
 import dataclasses
 import itertools
 import json
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
+from tests.applications.batch_parts import check_parts
 from zorro_keras.applications.pipelines.battle_generated import BATTLE_FEATURES, battle
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
 from zorro_keras.applications.pipelines.host_errors import host_errors
@@ -161,3 +163,7 @@ def test_a_table_is_a_name_or_a_file(tmp_path):
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(ConfigError, match="`data.features` must be one of"):
             feature_table(str(tmp_path / "bad.json"))
+
+
+def test_hosts_that_give_their_own_rows_give_the_batches_of_one(data, config):
+    check_parts(partial(training_dataset, data, config, None))

@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from tests.applications.batch_parts import check_parts  # noqa: E402
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError  # noqa: E402
 from zorro_keras.applications.pipelines.source_rows import BadRowsError  # noqa: E402
 from zorro_keras.applications.text_classification import TextPreprocessor  # noqa: E402
@@ -157,3 +159,7 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path):
         training_dataset(data, config(), PREPROCESSOR)
     with pytest.raises(ConfigError, match="`data.tasks` chooses among GLUE's folders"):
         open_data(path, config(tasks=("RTE",)))
+
+
+def test_hosts_that_give_their_own_rows_give_the_batches_of_one(folder):
+    check_parts(partial(training_dataset, open_data(folder, config()), config(), PREPROCESSOR))

@@ -270,3 +270,8 @@ def test_a_bad_label_in_the_middle_of_training_is_named(toy, tmp_path):
     config = apply_overrides(toy.Config(), ["training.epochs=1", "data.bad_step=2", "data.in_labels=true"])
     with pytest.raises(ShardError, match="Labels must lie within"):
         train("toy", config, "points-1", str(tmp_path / "run"), console=quiet())
+
+
+def test_data_that_no_service_can_read_are_refused(toy, tmp_path):
+    with pytest.raises(ConfigError, match="`data_service` needs shards of clips, .* SimpleNamespace"):
+        train("toy", toy.Config(), "points-1", str(tmp_path / "run"), data_service="localhost:1")

@@ -1,6 +1,7 @@
 """From clips to batches to rebuild: points drawn anew in each step, a function of (seed, step)."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,9 +15,12 @@ from tests.applications.audio_visual_classification.test_data import (  # noqa: 
     digests,
     write_shards,
 )
+from tests.applications.batch_parts import check_parts, check_steps, positions_read  # noqa: E402
+from zorro_keras.applications.pipelines.batch_rows import BatchPart  # noqa: E402
 from zorro_keras.applications.pipelines.clip_data import open_unlabelled_clips  # noqa: E402
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError  # noqa: E402
 from zorro_keras.applications.training.config import apply_overrides  # noqa: E402
+from zorro_keras.applications.video_autoencoding import data as task_data  # noqa: E402
 from zorro_keras.applications.video_autoencoding.config import CONFIGS  # noqa: E402
 from zorro_keras.applications.video_autoencoding.data import (  # noqa: E402
     evaluation_dataset,
@@ -184,3 +188,18 @@ def test_sound_that_was_packed_at_another_rate_is_refused(shards):
     config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, geometry=slower))
     with pytest.raises(ConfigError, match="`sample_rate_hz` must be that of the shards, 800"):
         training_dataset(shards, apply_overrides(config, []), preprocess)
+
+
+def test_rows_and_steps_that_are_read_apart_are_those_of_all(shards, monkeypatch):
+    config = apply_overrides(CONFIG, ["data.audio_points=6", "data.image_points=8"])
+    make = partial(training_dataset, shards, config, preprocess)
+    check_parts(make)
+    check_steps(make)
+    own = positions_read(monkeypatch, task_data, partial(make, part=BatchPart(1, 2)), 2)
+    assert own == [2, 3, 6, 7]  # half of two batches of four
+
+
+def test_points_are_divided_among_hosts_as_rows_are(shards):
+    config = apply_overrides(CONFIG, ["training.batch_size=6", "data.audio_points=9"])
+    with pytest.raises(ConfigError, match="`data.image_points` must be divisible by the hosts, 3"):
+        training_dataset(shards, config, preprocess, part=BatchPart(0, 3))

@@ -81,6 +81,24 @@ def test_the_parts_of_the_hosts_are_the_batch(monkeypatch):
     assert next(alone.as_numpy_iterator())["points"].tolist() == [4, 5]
 
 
+@pytest.mark.tensorflow
+def test_data_that_can_be_read_by_parts_are_and_others_are_read_whole(monkeypatch):
+    import tensorflow as tf
+
+    def whole(first):
+        return tf.data.Dataset.range(first, first + 12).batch(6)
+
+    def by_parts(first, part=None):
+        return tf.data.Dataset.from_tensors([first] if part is None else [first, part.index, part.count])
+
+    def read(dataset):
+        return next(hosts.dataset_of_host(dataset, first=3).as_numpy_iterator()).tolist()
+
+    assert (read(whole), read(by_parts)) == ([3, 4, 5, 6, 7, 8], [3])
+    monkeypatch.setattr(hosts, "this_host", lambda: hosts.Host(1, 3))
+    assert (read(whole), read(by_parts)) == ([5, 6], [3, 1, 3])
+
+
 def test_all_hosts_but_the_first_write_a_copy_that_goes_away(tmp_path, monkeypatch):
     run = tmp_path / "run"
     (run / "checkpoints" / "step-00000003").mkdir(parents=True)
@@ -92,7 +110,9 @@ def test_all_hosts_but_the_first_write_a_copy_that_goes_away(tmp_path, monkeypat
         assert isinstance(folder, RunFolder) and folder.path != run
         assert folder.config_file.read_text() == "{}"
         assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000003"]
+        folder.write_fault({"row": "clip"})
     assert not folder.path.exists()
+    assert (run / "faults-1.jsonl").read_text() == '{"row": "clip"}\n' and not (run / "faults.jsonl").exists()
     with hosts.folder_of_host(str(tmp_path / "new")) as folder:
         assert folder.path.is_dir() and not folder.checkpoints.exists()
 
