@@ -22,7 +22,7 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	weights/test_unsafe_files.py \
 	weights/test_options.py \
 	$(addprefix models/test_,perceiver_io_variants.py perceiver_mistakes.py zorro_vit_sizes.py) \
-	$(addprefix applications/test_,cli.py demo.py convert.py freed_memory.py) \
+	$(addprefix applications/test_,cli.py demo.py convert.py freed_memory.py kept_barriers.py) \
 	applications/audio_visual_classification/test_foreign_shards.py applications/reproduce applications/plan losses/test_contrastive_devices.py \
 	$(addprefix applications/training/test_,asked_to_stop.py finite.py html_page.py litert_kernels.py report.py) \
 	$(addprefix applications/training/distribution/test_,spread_steps.py elastic_run.py) \

@@ -20,6 +20,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from zorro_keras.applications.convert import ConvertOptions, convert
 from zorro_keras.applications.freed_memory import keep_freed_memory
+from zorro_keras.applications.kept_barriers import keep_barriers
 from zorro_keras.applications.pipelines.faults import ConfigError, ZorroError
 from zorro_keras.applications.training.task import TASKS
 
@@ -511,6 +512,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         set_backend(getattr(command, "backend", None))
         if os.environ.get("KERAS_BACKEND") == "jax":
             keep_freed_memory()
+            keep_barriers()
         return command.run()
     except ZorroError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -14,8 +14,8 @@ from zorro_keras.applications.plan.shapes_only import ShapedModel
 
 # Of a device's memory: the rest is for its driver, the compiled program and gaps between arrays.
 USABLE = 0.9
-# XLA for processors takes the barriers of `remat` away, and with them what it saves; for other devices it
-# keeps them. The memory is laid out before code is made, so how well that is made does not matter.
+# The barriers of `remat` stay, as `zorro-keras` keeps them for a run (`kept_barriers.py`). The memory is laid
+# out before code is made, so how well that is made does not matter.
 _ON_CPU = {"xla_disable_hlo_passes": "cse_barrier_expander", "xla_backend_optimization_level": "0"}
 _MOST_TRIES = 3
 
