@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.training import checkpoint
-from zorro_keras.applications.training.distribution.devices import part_for_fit, predictor
+from zorro_keras.applications.training.distribution.devices import parts_of_devices, predictor
+from zorro_keras.applications.training.distribution.hosts import part_of_host
 from zorro_keras.applications.training.replicas import array_of
 from zorro_keras.applications.training.run_folder import RunFolder, full_disk_named
 
@@ -78,9 +79,8 @@ class Validation(keras.callbacks.Callback):
             return
         with averaged_weights(self.model):
             # `keras.Model.evaluate`, because that of a keras-hub Task would preprocess the batches again.
-            values = keras.Model.evaluate(
-                self.model, part_for_fit(self.dataset), steps=self._steps, verbose=0, return_dict=True
-            )
+            batches = parts_of_devices(part_of_host(self.dataset))
+            values = keras.Model.evaluate(self.model, batches, steps=self._steps, verbose=0, return_dict=True)
             if self.epoch_metrics is not None:
                 values.update(self.epoch_metrics(*self._predict()))
         logs.update({f"val_{name}": value for name, value in values.items()})

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import TrainingConfig
-from zorro_keras.applications.training.distribution.hosts import part_of_host, this_host
+from zorro_keras.applications.training.distribution.hosts import this_host
 from zorro_keras.applications.training.distribution.layouts import SplitKernels
 
 
@@ -64,13 +64,13 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
         yield devices
 
 
-def part_for_fit(batches: Any) -> Any:
-    """Returns what this process computes of each batch, as `fit` and `evaluate` take it within `spread`.
+def parts_of_devices(batches: Any) -> Any:
+    """Returns batches as `fit` and `evaluate` take them within `spread`.
 
     Args:
-        batches: dataset of nested tensors with a leading axis that the number of parts divides.
+        batches: dataset of what this host computes of each batch: nested tensors with a leading axis that the
+            number of its devices divides.
     """
-    batches = part_of_host(batches)
     strategy = _tensorflow_strategy()
     return batches if strategy is None else strategy.parts_of_copies(batches)
 
@@ -110,6 +110,8 @@ def _by_tensorflow(config: TrainingConfig) -> tuple[Devices, AbstractContextMana
 
     if config.distribute == "model":
         raise _refused("distribute", '"data" on TensorFlow: JAX splits the weights of a model', config)
+    if config.steps_per_execution > 1:  # Keras' loop over them fails in copies: a cond within a while_loop
+        raise _refused("steps_per_execution", '1 where TensorFlow spreads a run by "data"', config)
     strategy = make_strategy()
     return Devices(strategy.num_replicas_in_sync, strategy.num_replicas_in_sync), strategy.scope()
 

@@ -17,7 +17,7 @@ from tests.applications.training.distribution import spread_steps
 from zorro_keras.applications.masked_language.config import TINY
 from zorro_keras.applications.masked_language.model import build_model
 from zorro_keras.applications.training.config import TrainingConfig
-from zorro_keras.applications.training.distribution.devices import part_for_fit, prepare_for_fit, spread
+from zorro_keras.applications.training.distribution.devices import parts_of_devices, prepare_for_fit, spread
 from zorro_keras.applications.training.replicas import array_of
 
 CPU = tf.config.list_physical_devices("CPU")[0]
@@ -57,7 +57,7 @@ def trained(name, config):
         batches = tf.data.Dataset.from_tensors(given if len(given) > 1 else given[0]).repeat()
         prepare_for_fit(model)
         history = keras.Model.fit(
-            model, part_for_fit(batches), steps_per_epoch=1, epochs=2, shuffle=False, verbose=0
+            model, parts_of_devices(batches), steps_per_epoch=1, epochs=2, shuffle=False, verbose=0
         ).history
         after = [array_of(weight) for weight in model.trainable_variables]
     return history, [new - old for new, old in zip(after, before, strict=True)], devices.replicas

@@ -72,6 +72,13 @@ def test_tensorflow_splits_no_weights(monkeypatch):
 
 
 @on_tensorflow
+def test_tensorflow_spreads_one_step_at_a_time(monkeypatch):
+    message = "must be 1 where TensorFlow .* Received: training.steps_per_execution=2"
+    with pytest.raises(ConfigError, match=message):
+        enter(monkeypatch, distribute="data", steps_per_execution=2)
+
+
+@on_tensorflow
 def test_tensorflow_divides_a_batch_by_its_devices(monkeypatch):
     from zorro_keras.applications.training.distribution import tensorflow_strategy
 
