@@ -108,7 +108,7 @@ class AudioVisualClassifier(BackboneTask):
         labels = self._labels(y)
         shares = self._shares(x, y_pred, sample_weight)
         values = [example_losses(self.head_loss, labels, y_pred[head]) for head in shares]
-        return sum([weighted_mean(ops.stack(values), ops.stack(list(shares.values()))), *self.losses])
+        return self.total_loss(weighted_mean(ops.stack(values), ops.stack(list(shares.values()))))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         labels = self._labels(y)

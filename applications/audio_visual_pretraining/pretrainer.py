@@ -10,7 +10,7 @@ from keras import ops
 from zorro_keras.applications.training.audio_visual_preprocessor import AudioVisualPreprocessor
 from zorro_keras.applications.training.backbone_task import BackboneTask
 from zorro_keras.applications.training.losses import weighted_mean
-from zorro_keras.applications.training.replicas import of_all_replicas, share_of_loss
+from zorro_keras.applications.training.replicas import of_all_replicas
 from zorro_keras.layers import ContrastiveHeads
 from zorro_keras.losses import noise_contrastive_losses
 from zorro_keras.models import ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
@@ -58,9 +58,9 @@ class AudioVisualPretrainer(BackboneTask):
     sounds = model.predict({"audio": mel})["audio_to_video"]  # (B, 512)
     ```
 
-    Negatives are the other clips of the batch, those on all devices: also under `tf.distribute`, whose `fit`
-    takes `presence` as numbers only, and in torch's `DistributedDataParallel`. Clips of one kind in a batch
-    are negatives, too.
+    Negatives are the other clips of the batch, those on all devices: also under `tf.distribute`, where
+    a `fit` of your own takes `presence` as numbers only, and in torch's `DistributedDataParallel`. Clips of
+    one kind in a batch are negatives, too.
 
     Reference:
         Zorro, arXiv 2301.09595, self-supervised training: audio with video, fusion with each. That all terms
@@ -130,7 +130,7 @@ class AudioVisualPretrainer(BackboneTask):
                 f"The inputs must have both outputs of one of the pairs {list(self.pairs)}. "
                 f"Received: embeddings {list(y_pred)}"
             )
-        return share_of_loss(sum([*terms, *self.losses]))
+        return self.total_loss(*terms)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         absent = []

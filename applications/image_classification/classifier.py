@@ -102,7 +102,7 @@ class ImageClassifier(PresetTask):
         labels = as_probabilities(y, self.num_classes)
         values = example_losses(self.label_loss, labels, y_pred["label"])
         weights = ops.ones_like(values) if sample_weight is None else ops.reshape(sample_weight, (-1,))
-        return sum([weighted_mean(values, weights), *self.losses])
+        return self.total_loss(weighted_mean(values, weights))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         labels = as_probabilities(y, self.num_classes)

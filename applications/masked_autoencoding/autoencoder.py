@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zorro_keras.applications.masked_autoencoding.preprocessor import MaskedClipPreprocessor
+from zorro_keras.applications.training.losses import weighted_mean
 from zorro_keras.applications.training.preset_task import PresetTask
 from zorro_keras.models import HiPBackbone, MaskedAutoencoder
 
@@ -102,7 +103,8 @@ class MaskedClipAutoencoder(PresetTask):
         }
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return sum([self.masking.mean_missed(self._missed(x, y_pred)), *self.losses])
+        means = [weighted_mean(error, count) for error, count in self._missed(x, y_pred).values()]
+        return self.total_loss(sum(means) / len(means))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         scales = {} if self.preprocessor is None else self.preprocessor.scales

@@ -11,6 +11,7 @@ from keras import ops
 from zorro_keras.applications.masked_language.masked_batches import MaskedBatches
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 from zorro_keras.applications.training.compiled_task import CompiledTask
+from zorro_keras.applications.training.replicas import sum_of_replicas
 from zorro_keras.models import PerceiverIOBackbone
 
 
@@ -128,7 +129,8 @@ class MaskedLanguageModel(CompiledTask):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         entropy, weight = self._entropy(y, y_pred), self._weight(y, sample_weight)
-        return sum([ops.sum(entropy * weight) / ops.maximum(ops.sum(weight), 1.0), *self.losses])
+        total = sum_of_replicas(ops.sum(weight))
+        return self.total_loss(ops.sum(entropy * weight) / ops.maximum(total, 1.0))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         weight = self._weight(y, sample_weight)

@@ -102,7 +102,7 @@ class OpticalFlow(PresetTask):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         y, weights = _counted(y, y_pred["flow"], sample_weight)
-        return sum([weighted_mean(self.pixel_loss(y, y_pred["flow"]), weights), *self.losses])
+        return self.total_loss(weighted_mean(self.pixel_loss(y, y_pred["flow"]), weights))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y, weights = _counted(y, y_pred["flow"], sample_weight)

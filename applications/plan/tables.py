@@ -12,7 +12,7 @@ from zorro_keras.applications.plan.sizes import in_bytes, in_flops
 MEMORY_ROWS = ("weights", "gradients", "optimizer", "batch", "activations", "total")
 FOR_CPU = (
     "Compiled by JAX for this machine's processor; another device lays out its arrays in its own way. "
-    "A processor computes bfloat16 in float32, so where mixed precision is at home a step takes less than this."
+    "A processor computes bfloat16 in float32: where mixed precision is at home a step takes less than this."
 )
 
 

@@ -98,7 +98,7 @@ class UnitSelector(PresetTask):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         values, weights = self._entropy(y, y_pred), _weights(x, y_pred, sample_weight)
-        return sum([weighted_mean(values, weights), *self.losses])
+        return self.total_loss(weighted_mean(values, weights))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         weights = _weights(x, y_pred, sample_weight)

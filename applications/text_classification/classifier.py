@@ -9,6 +9,7 @@ from keras import ops
 
 from zorro_keras.applications.text_classification.preprocessor import TextPreprocessor
 from zorro_keras.applications.training.compiled_task import CompiledTask
+from zorro_keras.applications.training.replicas import sum_of_replicas
 from zorro_keras.models import PerceiverIOBackbone
 
 
@@ -115,8 +116,7 @@ class TextClassifier(CompiledTask):
         for task, label, weight in self._targets(y, y_pred, sample_weight):
             total = total + ops.sum(weight * self._losses_of(task, label, y_pred[task]))
             count = count + ops.sum(weight)
-        loss = total / ops.maximum(count, 1e-7)
-        return sum([loss, *self.losses])
+        return self.total_loss(total / ops.maximum(sum_of_replicas(count), 1e-7))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         for task, label, weight in self._targets(y, y_pred, sample_weight):

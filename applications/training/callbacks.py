@@ -17,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.training import checkpoint
+from zorro_keras.applications.training.distribution.devices import parts_of_devices, predictor
 from zorro_keras.applications.training.distribution.hosts import part_of_host
+from zorro_keras.applications.training.replicas import array_of
 from zorro_keras.applications.training.run_folder import RunFolder, full_disk_named
 
 EpochMetrics = Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray], dict[str, float]]
@@ -95,21 +97,26 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self.dataset, self.epoch_metrics = dataset, epoch_metrics
         self.every_epochs, self.epochs = every_epochs, epochs
+        num_batches = int(dataset.cardinality())
+        self._steps = num_batches if num_batches >= 0 else None
+        self._ask: Callable[[Any], Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every_epochs and epoch + 1 < self.epochs:
             return
         with averaged_weights(self.model):
             # `keras.Model.evaluate`, because that of a keras-hub Task would preprocess the batches again.
-            values = keras.Model.evaluate(self.model, part_of_host(self.dataset), verbose=0, return_dict=True)
+            batches = parts_of_devices(part_of_host(self.dataset))
+            values = keras.Model.evaluate(self.model, batches, steps=self._steps, verbose=0, return_dict=True)
             if self.epoch_metrics is not None:
                 values.update(self.epoch_metrics(*self._predict()))
         logs.update({f"val_{name}": value for name, value in values.items()})
 
     def _predict(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         batches, labels, weights = [], [], []
+        self._ask = self._ask or predictor(self.model)
         for x, y, sample_weight in self.dataset.as_numpy_iterator():
-            outputs = keras.Model.predict_on_batch(self.model, x)
+            outputs = self._ask(x)
             batches.append(outputs if isinstance(outputs, dict) else {"output": outputs})
             labels.append(y)
             weights.append(sample_weight)
@@ -242,12 +249,10 @@ def _headline(name: str) -> bool:
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Puts the averaged weights into `model` for a while. Without averages it changes nothing."""
     averages = model.optimizer.averages()
-    kept = [
-        np.array(keras.ops.convert_to_numpy(weight.value)) for weight in model.trainable_variables if averages
-    ]
+    kept = [np.array(array_of(weight)) for weight in model.trainable_variables if averages]
     for weight, average in zip(model.trainable_variables, averages, strict=bool(averages)):
         # A copy: on JAX two variables must not share a buffer, since training donates each of them.
-        weight.assign(np.array(keras.ops.convert_to_numpy(average.value)))
+        weight.assign(np.array(array_of(average)))
     try:
         yield
     finally:
@@ -281,8 +286,7 @@ def scalar_writer(folder: RunFolder, history: list[dict[str, Any]]) -> Callable[
 
 def _scalar(variable: Any) -> Any:
     """The Python number in a scalar variable or tensor."""
-    value = variable.value if isinstance(variable, keras.Variable) else variable
-    return keras.ops.convert_to_numpy(value).item()
+    return array_of(variable).item()
 
 
 def _json_number(value: float) -> float | None:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, TrainingError
+from zorro_keras.applications.training.replicas import array_of
 from zorro_keras.applications.training.run_folder import full_disk_named, sha256, sync_file, sync_folder
 
 KEPT_CHECKPOINTS = 2
@@ -280,7 +281,7 @@ def _check_finite(tensors: Mapping[str, np.ndarray], step: int) -> None:
 
 
 def _to_array(variable: keras.Variable) -> np.ndarray:
-    return np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).reshape(variable.shape)
+    return np.ascontiguousarray(array_of(variable)).reshape(variable.shape)
 
 
 def _storable(array: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import keras
 import keras_hub
 
+from zorro_keras.applications.training.replicas import share_of_loss
 from zorro_keras.models import AnyStreams
 
 
@@ -53,6 +54,14 @@ class CompiledTask(AnyStreams, keras_hub.models.Task):
                 raise ValueError(f"`{name}` must be left to the task. Received: {name}={value!r}")
         optimizer = keras.optimizers.AdamW(learning_rate) if optimizer == "auto" else optimizer
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def total_loss(self, *terms):
+        """Returns the sum of some terms and of what layers add, such as regularizers.
+
+        Args:
+            *terms: scalars, a replica's part of each, as `weighted_mean` gives it.
+        """
+        return sum([*terms, *map(share_of_loss, self.losses)])
 
     def compile_from_config(self, config):
         """Compiles as the saved model was, and builds the optimizer, so that training goes on."""

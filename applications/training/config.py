@@ -46,7 +46,7 @@ class TrainingConfig:
         steps_per_execution: int >= 1. Steps between two returns to Python. Divides `steps_per_epoch`.
         jit_compile: bool or "auto".
         distribute: "none" for one device; "data" for all devices, each with all weights and its part of the
-            batch; "model" for all devices, with the weights split over `model_devices` of them.
+            batch; "model", on JAX, for all devices, with the weights split over `model_devices` of them.
         model_devices: optional int >= 1. Devices that share the weights, with `distribute="model"`; None is
             all of them.
         validate_every_epochs: int >= 1. The last epoch is always validated.

@@ -27,7 +27,12 @@ from zorro_keras.applications.training.callbacks import (
     scalar_writer,
 )
 from zorro_keras.applications.training.config import TrainingConfig
-from zorro_keras.applications.training.distribution.devices import Devices, spread
+from zorro_keras.applications.training.distribution.devices import (
+    Devices,
+    parts_of_devices,
+    prepare_for_fit,
+    spread,
+)
 from zorro_keras.applications.training.distribution.hosts import dataset_of_host, folder_of_host, part_of_host
 from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
@@ -250,13 +255,16 @@ class _Session:
         validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
         done = first_step % self.steps_per_epoch
         if done:  # TensorFlow makes the metrics in a first step; what they had counted is put back into them.
-            keras.Model.evaluate(model, part_of_host(test_dataset.take(1)), verbose=0)
+            keras.Model.evaluate(
+                model, parts_of_devices(part_of_host(test_dataset.take(1))), steps=1, verbose=0
+            )
         stop = StopWithinEpoch(request, record.save, self.steps_per_epoch, self.metrics if done else None)
+        prepare_for_fit(model)
         with bar.shown(), _read_errors(self.data):
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
             keras.Model.fit(
                 model,
-                train_dataset,
+                parts_of_devices(train_dataset),
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,

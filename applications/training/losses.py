@@ -7,12 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from zorro_keras.applications.training.replicas import sum_of_replicas
+
 
 def weighted_mean(values: Any, weights: Any) -> Any:
     """Returns the mean of some values, each counted as often as its weight says.
 
     Where Keras divides a weighted sum by the size of the batch, a batch with blanks would teach and measure
-    less than one without.
+    less than one without. A replica of `tf.distribute` has a part of the batch, and returns its part of the
+    mean: over all of it the parts are added up.
 
     Args:
         values: float tensor `(B, ...)`.
@@ -22,7 +25,8 @@ def weighted_mean(values: Any, weights: Any) -> Any:
         Scalar, float32; 0 where nothing counts.
     """
     weights = ops.cast(weights, "float32")
-    return ops.sum(weights * ops.cast(values, "float32")) / ops.maximum(ops.sum(weights), 1e-7)
+    total = sum_of_replicas(ops.sum(weights))
+    return ops.sum(weights * ops.cast(values, "float32")) / ops.maximum(total, 1e-7)
 
 
 def example_losses(loss: Any, labels: Any, predictions: Any) -> Any:

@@ -12,6 +12,7 @@ from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.flat_cosine import FlatCosine
 from zorro_keras.applications.training.layer_decay import learning_rate_scales
 from zorro_keras.applications.training.loss_scale import LossScale
+from zorro_keras.applications.training.replicas import in_each_copy, sum_of_replicas
 
 
 @keras.saving.register_keras_serializable(package="zorro_keras")
@@ -57,14 +58,18 @@ class GuardedAdamW(keras.optimizers.AdamW):
         super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
 
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
-        """Decays each variable at its own rate, where they have their own."""
-        if self.rate_scales is None:
-            super()._apply_weight_decay(variables)
-            return
+        """Decays each variable, at its own rate where they have their own."""
         for variable in variables:
             if self.weight_decay and self._use_weight_decay(variable):
                 rate = ops.cast(self.rate_of(variable, self.learning_rate), variable.dtype)
                 variable.assign(variable - variable * ops.cast(self.weight_decay, variable.dtype) * rate)
+
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[keras.Variable], learning_rate: Any
+    ) -> None:
+        """Takes one step for each array. The gradients have been added up over replicas already."""
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
@@ -87,15 +92,17 @@ class GuardedAdamW(keras.optimizers.AdamW):
                 raise ValueError("`trainable_variables` must be given while the optimizer is not built.")
             self.build(list(trainable_variables))
         # The parent is bound here: zero-argument super() does not reach into a lambda traced by a backend.
-        update, grads = super().apply, self._unscaled(grads)
-        norm = _norm(grads)
+        update, grads = super().apply, self._unscaled(sum_of_replicas(list(grads)))
 
-        def take_step() -> None:
-            update(self._clipped(grads, norm), trainable_variables)
-            if self.scales_loss:
-                self.loss_scale.grow()
+        def step(grads: Sequence[Any], norm: Any) -> None:
+            def take() -> None:
+                update(self._clipped(grads, norm), trainable_variables)
+                if self.scales_loss:
+                    self.loss_scale.grow()
 
-        ops.cond(self._may_update(norm), take_step, self._refuse)
+            ops.cond(self._may_update(norm), take, self._refuse)
+
+        in_each_copy(self.iterations, step, grads, _norm(grads))
 
     def stateless_apply(
         self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]

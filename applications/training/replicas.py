@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 
 def of_all_replicas(x: Any) -> Any:
@@ -27,25 +28,71 @@ def of_all_replicas(x: Any) -> Any:
     return gather(x)
 
 
+def sum_of_replicas(x: Any) -> Any:
+    """Returns the sum of what each replica of `tf.distribute` has; alone, and elsewhere, `x` itself.
+
+    Args:
+        x: tensor, or list of tensors and `None`.
+    """
+    context = _tensorflow_context()
+    if context is None:
+        return x
+    import tensorflow as tf
+
+    values = [tf.convert_to_tensor(value) for value in tf.nest.flatten(x) if value is not None]
+    sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, values))
+    return tf.nest.map_structure(lambda value: None if value is None else next(sums), x)
+
+
 def share_of_loss(loss: Any) -> Any:
     """Returns what each replica is to answer, where all of them know `loss`, that of the whole batch.
 
-    `tf.distribute` adds up the gradients of all replicas, where torch averages them.
+    `tf.distribute` adds up the losses and gradients of all replicas, where torch averages them.
     """
+    context = _tensorflow_context()
+    return loss if context is None else loss / context.num_replicas_in_sync
+
+
+def array_of(variable: Any) -> np.ndarray:
+    """Returns the value of a variable or tensor: the first copy's, or the sum of those that count apart."""
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
+
+
+def in_each_copy(variable: keras.Variable, change: Callable[..., None], *values: Any) -> None:
+    """Runs `change(*values)` once for each copy of the variables; alone, once.
+
+    In there, what is read and assigned is the copy's own, as if there were no other: so it may depend on a
+    condition, which `tf.distribute` allows of no replica. It must be the same change for all.
+
+    Args:
+        variable: one that has a copy on each device.
+        change: function of `values`.
+        values: nested tensors that all replicas have alike.
+    """
+    context = _tensorflow_context()
+    if context is None:
+        change(*values)
+        return
+
+    def change_all(strategy: Any, *values: Any) -> None:
+        strategy.extended.update(variable.value, lambda _, *own: change(*own), values, group=False)
+
+    context.merge_call(change_all, args=values)
+
+
+def _tensorflow_context() -> Any:
+    """The replica that `tf.distribute` runs at the moment; None on other backends and where it is alone."""
     if keras.backend.backend() != "tensorflow":
-        return loss
-    import tensorflow as tf
-
-    return loss / tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def _tensorflow_gather() -> Callable | None:
+        return None
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return None
-    return functools.partial(context.all_gather, axis=0)
+    return None if context is None or context.num_replicas_in_sync == 1 else context
+
+
+def _tensorflow_gather() -> Callable | None:
+    context = _tensorflow_context()
+    return None if context is None else functools.partial(context.all_gather, axis=0)
 
 
 def _torch_gather() -> Callable | None:

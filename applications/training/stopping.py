@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from zorro_keras.applications.pipelines.faults import RunStoppedError
+from zorro_keras.applications.training.replicas import array_of
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -102,8 +103,8 @@ class StopWithinEpoch(keras.callbacks.Callback):
         self.metrics = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations.value))
+        step = int(array_of(self.model.optimizer.iterations))
         if self.request.signal is not None and step % self.steps_per_epoch:
-            counted = [keras.ops.convert_to_numpy(v.value).tolist() for v in self.model.metrics_variables]
+            counted = [array_of(variable).tolist() for variable in self.model.metrics_variables]
             self.save(epoch, step, counted)
             self.request.raise_if_asked(step)

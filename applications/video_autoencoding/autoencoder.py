@@ -163,7 +163,7 @@ class VideoAutoencoder(PresetTask):
             for name in NAMES
             if name in weights
         ]
-        return sum([*terms, *self.losses])
+        return self.total_loss(*terms)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         weights = self._weights(x, y, sample_weight)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -34,7 +36,7 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
     """Within it, models are built and trained on the devices that `config.distribute` asks for.
 
     Examples, their order and the sums over a batch are those of one device, so the numbers differ from its
-    by rounding alone.
+    by rounding alone; on TensorFlow also by dropout, which each device draws for its part of a batch.
 
     Args:
         config: the training configuration.
@@ -51,15 +53,67 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
     if config.distribute == "none":
         yield Devices()
         return
-    if keras.backend.backend() != "jax":
-        raise _refused("distribute", '"none" on this backend: only JAX spreads a run that way', config)
-    distribution = _distribution(config)
-    devices = Devices(distribution.device_mesh.devices.size, distribution.num_model_replicas)
+    engine = {"jax": _by_keras, "tensorflow": _by_tensorflow}.get(keras.backend.backend())
+    if engine is None:
+        raise _refused("distribute", '"none" on torch: JAX and TensorFlow spread a run', config)
+    devices, scope = engine(config)
     if config.batch_size % devices.replicas:
         raise _refused("batch_size", f"divisible by {devices.replicas}, the parts it is computed in", config)
     console.print(f"Training on {devices.count} devices: {devices.replicas} parts of a batch.")
-    with distribution.scope():
+    with scope:
         yield devices
+
+
+def parts_of_devices(batches: Any) -> Any:
+    """Returns batches as `fit` and `evaluate` take them within `spread`.
+
+    Args:
+        batches: dataset of what this host computes of each batch: nested tensors with a leading axis that the
+            number of its devices divides.
+    """
+    strategy = _tensorflow_strategy()
+    return batches if strategy is None else strategy.parts_of_copies(batches)
+
+
+def prepare_for_fit(model: keras.Model) -> None:
+    """Readies a model that was built within `spread` for steps in parts. To be called before each `fit`."""
+    if (strategy := _tensorflow_strategy()) is not None:
+        strategy.prepare_copies(model)
+
+
+def predictor(model: keras.Model) -> Callable[[Any], Any]:
+    """Returns a function from a batch of nested arrays to the answers of `model`, built within `spread`."""
+    strategy = _tensorflow_strategy()
+    if strategy is None:
+        # `keras.Model`'s, because that of a keras-hub Task would preprocess the batches again.
+        return functools.partial(keras.Model.predict_on_batch, model)
+    return strategy.Predictor(model)
+
+
+def _tensorflow_strategy() -> ModuleType | None:
+    """The module that knows `tf.distribute`, within `spread` on TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    from zorro_keras.applications.training.distribution import tensorflow_strategy
+
+    return tensorflow_strategy if tensorflow_strategy.tf.distribute.has_strategy() else None
+
+
+def _by_keras(config: TrainingConfig) -> tuple[Devices, AbstractContextManager[Any]]:
+    distribution = _distribution(config)
+    devices = Devices(distribution.device_mesh.devices.size, distribution.num_model_replicas)
+    return devices, distribution.scope()
+
+
+def _by_tensorflow(config: TrainingConfig) -> tuple[Devices, AbstractContextManager[Any]]:
+    from zorro_keras.applications.training.distribution.tensorflow_strategy import make_strategy
+
+    if config.distribute == "model":
+        raise _refused("distribute", '"data" on TensorFlow: JAX splits the weights of a model', config)
+    if config.steps_per_execution > 1:  # Keras' loop over them fails in copies: a cond within a while_loop
+        raise _refused("steps_per_execution", '1 where TensorFlow spreads a run by "data"', config)
+    strategy = make_strategy()
+    return Devices(strategy.num_replicas_in_sync, strategy.num_replicas_in_sync), strategy.scope()
 
 
 def _distribution(config: TrainingConfig) -> Any:

@@ -19,7 +19,7 @@ from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.distribution.devices import spread
 from zorro_keras.applications.training.distribution.layouts import report_split
 
-BATCH, CLASSES = 16, 5
+BATCH, CLASSES, DROPOUT = 16, 5, 0.3
 STREAMS = {
     "audio": streams.Spectrogram(frames=4, bins=6, patch=(2, 3)),
     "video": streams.Video(frames=2, height_px=4, width_px=6, patch=(1, 2, 3)),
@@ -53,7 +53,7 @@ WAYS = {
 
 
 def supervised(kind):
-    backbone = BACKBONES[kind](STREAMS, **SIZES[kind], **({"dropout_rate": 0.3} if kind == "vit" else {}))
+    backbone = BACKBONES[kind](STREAMS, **SIZES[kind], **({"dropout_rate": DROPOUT} if kind == "vit" else {}))
     return AudioVisualClassifier(backbone, num_classes=CLASSES)
 
 
@@ -72,7 +72,7 @@ def perceiver(_):
                 positions=layers.FourierPositions((2, 3), 2, max_resolution=(4, 4)),
             ),
         },
-        layers.PerceiverEncoder(num_latents=5, latent_dim=8, num_layers=2, num_heads=4, dropout_rate=0.3),
+        layers.PerceiverEncoder(num_latents=5, latent_dim=8, num_layers=2, num_heads=4, dropout_rate=DROPOUT),
         {
             "label": layers.OutputAdapter(layers.LearnedArray(1, 8), layers.ClassificationHead(CLASSES)),
             "pixels": layers.OutputAdapter("image"),

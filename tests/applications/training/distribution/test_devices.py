@@ -1,5 +1,6 @@
 """What cannot be spread over devices is refused before anything is built."""
 
+import contextlib
 import io
 from types import SimpleNamespace
 
@@ -9,11 +10,12 @@ from rich.console import Console
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import TrainingConfig
-from zorro_keras.applications.training.distribution.devices import spread
+from zorro_keras.applications.training.distribution.devices import Devices, spread
 from zorro_keras.applications.training.distribution.layouts import SplitKernels, report_split
 
 EIGHT = [f"cpu:{index}" for index in range(8)]
-on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX spreads a run")
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX spreads a run in its own way")
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of tf.distribute")
 
 
 def enter(monkeypatch, **settings):
@@ -55,11 +57,36 @@ def test_the_devices_are_grouped_as_asked(monkeypatch):
     assert keras.distribution.distribution() is None
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX can")
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others can")
 @pytest.mark.parametrize("way", ["data", "model"])
-def test_other_backends_refuse(way, monkeypatch):
+def test_torch_refuses(way, monkeypatch):
     with pytest.raises(ConfigError, match=rf'must be "none" on .*Received: training.distribute=\'{way}\''):
         enter(monkeypatch, distribute=way)
+
+
+@on_tensorflow
+def test_tensorflow_splits_no_weights(monkeypatch):
+    message = "\"data\" on TensorFlow: JAX splits .* Received: training.distribute='model'"
+    with pytest.raises(ConfigError, match=message):
+        enter(monkeypatch, distribute="model")
+
+
+@on_tensorflow
+def test_tensorflow_spreads_one_step_at_a_time(monkeypatch):
+    message = "must be 1 where TensorFlow .* Received: training.steps_per_execution=2"
+    with pytest.raises(ConfigError, match=message):
+        enter(monkeypatch, distribute="data", steps_per_execution=2)
+
+
+@on_tensorflow
+def test_tensorflow_divides_a_batch_by_its_devices(monkeypatch):
+    from zorro_keras.applications.training.distribution import tensorflow_strategy
+
+    strategy = SimpleNamespace(num_replicas_in_sync=3, scope=contextlib.nullcontext)
+    monkeypatch.setattr(tensorflow_strategy, "make_strategy", lambda: strategy)
+    assert enter(monkeypatch, distribute="data", batch_size=12) == Devices(3, 3)
+    with pytest.raises(ConfigError, match="divisible by 3.* Received: training.batch_size=8"):
+        enter(monkeypatch, distribute="data", batch_size=8)
 
 
 def test_devices_that_share_weights_are_asked_for_with_them_alone():

@@ -1,0 +1,117 @@
+"""Spreads a run by `tf.distribute`: a copy of the model on each device, which computes its rows of a batch.
+
+The copies take the same steps: what they add up is in `training/replicas.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_SEED_BITS = 32  # of a seed; those above it tell the copies apart
+
+
+class _Devices(tf.distribute.MirroredStrategy):
+    """The devices of one machine. It answers what Keras' `fit` asks of it and `tf.distribute` refuses.
+
+    That is the mean of a first batch, of which Keras wants the shapes alone: bools have none.
+    """
+
+    def reduce(self, reduce_op: Any, value: Any, axis: int | None) -> Any:
+        """Returns one tensor for each nested one that all copies have."""
+        reduce = super().reduce
+
+        def reduced(value: Any) -> Any:
+            local = self.experimental_local_results(value)[0]
+            return local if local.dtype == tf.bool else reduce(reduce_op, value, axis)
+
+        return tf.nest.map_structure(reduced, value)
+
+
+def make_strategy() -> tf.distribute.Strategy:
+    """Returns a strategy for the GPUs of this machine, or for its CPUs where it has none."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return _strategy_of(tuple(device.name for device in devices))
+
+
+@functools.cache  # each strategy counts its collective operations from 0, which those of a process share
+def _strategy_of(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return _Devices(list(devices))
+
+
+def parts_of_copies(batches: tf.data.Dataset) -> Any:
+    """Returns the rows of each batch that each device computes, as `fit` takes them.
+
+    Args:
+        batches: dataset of nested tensors with a leading axis that the number of devices divides.
+    """
+    strategy = tf.distribute.get_strategy()
+    count = len(strategy.extended.worker_devices)
+
+    def parts(*batch: Any) -> tf.data.Dataset:
+        batch = batch if len(batch) > 1 else batch[0]
+        cut = tf.nest.map_structure(lambda value: tf.stack(tf.split(value, count)), batch)
+        return tf.data.Dataset.from_tensor_slices(cut)
+
+    cardinality = batches.cardinality()
+    parts_in_order = batches.flat_map(parts).apply(
+        tf.data.experimental.assert_cardinality(tf.where(cardinality < 0, cardinality, cardinality * count))
+    )
+    return strategy.distribute_datasets_from_function(lambda _: parts_in_order.prefetch(count))
+
+
+class Predictor:
+    """Asks all copies of a model, each about its rows, without training anything.
+
+    Args:
+        model: Keras model, made under the strategy.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.strategy = tf.distribute.get_strategy()
+        self.count = len(self.strategy.extended.worker_devices)
+        self.ask = tf.function(lambda x: self.strategy.run(model, (x,), {"training": False}), autograph=False)
+
+    def __call__(self, x: Any) -> Any:
+        """Returns the answers, nested arrays `(B, ...)`, to nested arrays `(B, ...)`."""
+        parts = [
+            tf.nest.map_structure(lambda value: np.split(value, self.count)[index], x)  # noqa: B023 (used here)
+            for index in range(self.count)
+        ]
+        given = self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.nest.map_structure(tf.constant, parts[context.replica_id_in_sync_group])
+        )
+        answers = self.ask(given)
+        return tf.nest.map_structure(
+            lambda *values: np.concatenate([value.numpy() for value in values]),
+            *[self._of_copy(answers, index) for index in range(self.count)],
+        )
+
+    def _of_copy(self, answers: Any, index: int) -> Any:
+        return tf.nest.map_structure(
+            lambda value: self.strategy.experimental_local_results(value)[index], answers
+        )
+
+
+def prepare_copies(model: keras.Model) -> None:
+    """Lets the copies of a model normalise by the whole batch, and draw different numbers, each for its rows.
+
+    The first copy draws as one device would: its seeds are those of the checkpoints.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+    for variable in model.non_trainable_variables:
+        if variable.path.endswith("seed_generator_state"):
+            _draw_apart(variable.value)
+
+
+def _draw_apart(state: tf.Variable) -> None:
+    """Writes the number of a copy above the bits of its seed."""
+    for place, copy in enumerate(tf.distribute.get_strategy().experimental_local_results(state)):
+        seed, drawn = copy.numpy().tolist()
+        copy.assign([seed % 2**_SEED_BITS + (place << _SEED_BITS), drawn])
