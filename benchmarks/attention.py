@@ -39,14 +39,23 @@ def attention_runs(step: str, batch_size: int = 2) -> list:
 
 
 def attention_rows() -> list[measure.Row]:
-    """Rows for the dense seconds over the structured seconds of the attention alone."""
+    """Rows for the dense seconds over the structured seconds of the attention alone.
+
+    What is promised is against the attention that one would call with a dense mask. Against our own under the
+    same mask, which computes as well as the structured one, only the pairs can count: 1.40 times as many.
+    """
     rows = []
     for step in ("forward", "forward and backward"):
         structured, dense, keras_dense = measure.seconds_in_turns(attention_runs(step), turns=15)
         detail = f"structured {structured:.3f} s, dense {dense:.3f} s, keras.ops {keras_dense:.3f} s"
         rows += [
-            measure.Row(f"attention, {step}: dense / structured", dense / structured, 1.4, detail=detail),
-            measure.Row(f"attention, {step}: keras.ops dense / structured", keras_dense / structured),
+            measure.Row(
+                f"attention, {step}: keras.ops dense / structured",
+                keras_dense / structured,
+                1.4,
+                detail=detail,
+            ),
+            measure.Row(f"attention, {step}: our own dense / structured", dense / structured),
         ]
     return rows
 
