@@ -90,7 +90,7 @@ def torch_loop(model, dataset, steps: int):
     def loop():
         for _ in range(steps):
             value = step(*tree.map_structure(ops.convert_to_tensor, next(batches)))
-        return float(value)
+        return float(value.detach())
 
     return loop
 

@@ -1,6 +1,6 @@
 """Every benchmark on every backend, into one table, one JSON file and one picture.
 
-python benchmarks/run.py --backends jax tensorflow --scripts hip.py attention.py --out runs/benchmarks
+python benchmarks/run.py --backends jax tensorflow --scripts vit.py growth.py --out runs/benchmarks
 
 Each script runs in a process of its own, on each backend. What cannot be measured here, as a peer is not
 installed, has a row that says so. A script that fails has one too, and the exit status is then 1. The files
@@ -38,9 +38,12 @@ class Script:
 SCRIPTS = (
     Script("attention.py", takes_policy=True),
     Script("hip.py", takes_policy=True),
+    Script("vit.py", takes_policy=True),
     Script("video_swin.py", takes_policy=True),
     Script("perceiver.py", compares_backends=True),
     Script("perceiver_outputs.py", compares_backends=True),
+    Script("growth.py", takes_policy=True),
+    Script("compile_time.py", takes_policy=True),
     Script("fit_overhead.py"),
     Script("pipeline.py"),
 )

@@ -5,6 +5,7 @@ The figures themselves are not tested: speed is measured, by `make bench`.
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -108,3 +109,35 @@ def test_rows_are_judged_by_their_targets_where_shapes_are_real(run, capsys):
         run.measure.show([row("twice as fast", 2.0, 1.0)], parser.parse_args(words))
         (shown,) = json.loads(capsys.readouterr().out)["rows"]
         assert row(**shown).verdict == verdict
+
+
+def test_slopes_are_exponents(imported):
+    slope = imported("growth").slope
+    sizes = [98, 196, 784, 1568]
+    assert slope(sizes, [3.0 * size**2 for size in sizes]) == pytest.approx(2.0)
+    assert slope(sizes, [7.0 / size for size in sizes]) == pytest.approx(-1.0)
+
+
+@pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "jax", reason="programs are counted on JAX")
+@pytest.mark.parametrize("kind", ["KerasHub", "a plain ViT"])
+def test_the_operations_of_the_peers_are_those_of_their_programs(imported, kind):
+    """Those of ours are compared with their program where `plan` counts them."""
+    vit, speed, jax_steps = imported("vit"), imported("speed"), imported("jax_steps")
+    model, flops = vit.built(kind, quick=True)
+    inputs, _ = vit.batch(kind, quick=True)
+    forward, weights = jax_steps.forward(model)
+    assert speed.flops(forward, weights, inputs) == flops
+
+
+@pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "jax", reason="operations are counted on JAX")
+def test_growth_counts_the_pairs_of_tokens_that_are_multiplied(imported):
+    """Streams of 64 tokens read themselves, 16 fusion tokens read all: 4 operations by pair and channel."""
+    import zorro_keras as zk
+
+    growth, speed = imported("growth"), imported("speed")
+    for count in (2, 4):
+        streams = {f"view_{k}": zk.streams.Image(128, 128) for k in range(count)}
+        tokens = 64 * count + 16
+        for kind, pairs in (("structured", count * 64**2 + 16 * tokens), ("dense", tokens**2)):
+            work = growth.attention_work(streams, growth.QUICK, kind)
+            assert speed.flops(work.function, *work.arrays) == 4 * 16 * pairs
