@@ -3,7 +3,7 @@
 #   make demo     clips, prepare, train, evaluate, export, predict: the whole way, into runs/demo
 #   make test     the test suite on JAX, TensorFlow and torch         (BACKENDS="jax torch", PYTEST_ARGS="-k routing")
 #   make lint     ruff: rules and formatting                          (make format rewrites)
-#   make bench    the speed table, on KERAS_BACKEND
+#   make bench    the speed table, JSON and a plot            (BACKENDS=jax, BENCH_ARGS=--quick for a few minutes)
 #   make clean    remove the environment and every cache
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -28,11 +28,12 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	$(addprefix applications/training/distribution/test_,spread_steps.py elastic_run.py copied_steps.py) \
 	$(addprefix applications/masked_language/test_,learning.py masking.py rows.py) \
 	applications/optical_flow/test_tiles.py \
-	test_accelerator_programs.py test_layering.py test_packaging.py test_public_index.py test_readme.py) \
+	test_accelerator_programs.py test_benchmarks.py test_layering.py test_packaging.py test_public_index.py test_readme.py) \
 	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \
 	$(wildcard $(addprefix tests/applications/text_classification/test_,*_files.py *_text.py scores.py)) \
 	tests/applications/starcraft_units/test_scores.py)
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 export KERAS_BACKEND ?= jax
 # Where Python may not keep compiled modules, each process compiles Keras and TensorFlow again: 11 of its 18 seconds of import.
 unexport PYTHONDONTWRITEBYTECODE
@@ -73,8 +74,9 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
-	$(BIN)/python benchmarks/run.py
+# The peers of Perceiver IO run on torch, whatever the backend of ours.
+bench: $(DEV) $(TORCH_STAMP)
+	$(BIN)/python benchmarks/run.py --backends $(BACKENDS) $(BENCH_ARGS)
 
 environment: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
 

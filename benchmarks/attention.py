@@ -6,28 +6,56 @@ the peak memory of its training step in a process of its own. The last rows say 
 how much of the machine's float32 matmul speed the joint forward reaches.
 """
 
+import dataclasses
 import functools
 import json
+import math
 
 import measure
+import speed
 
-STREAMS = {"audio": {"frames": 640, "bins": 128}, "video": {"frames": 8, "height_px": 224, "width_px": 224}}
+
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """A named size of Zorro, and the spectrogram and clip that it is given."""
+
+    variant: str
+    mel: tuple[int, int]
+    clip: tuple[int, int, int]
+    num_layers: int
+    turns: int
+
+    def streams(self) -> dict:
+        import zorro_keras as zk
+
+        return {"audio": zk.streams.Spectrogram(*self.mel), "video": zk.streams.Video(*self.clip)}
+
+    def layout(self):
+        """The tokens of all streams, 16 of fusion."""
+        from zorro_keras.routing import TokenLayout
+
+        tokens = {name: stream.num_tokens for name, stream in self.streams().items()}
+        return TokenLayout({**tokens, "fusion": 16})
+
+
+PAPER = Shapes("base", (640, 128), (8, 224, 224), num_layers=12, turns=15)
+QUICK = Shapes("tiny", (32, 32), (2, 32, 32), num_layers=2, turns=1)
 KINDS = ("structured", "dense")
 
 
-def attention_runs(step: str, batch_size: int = 2) -> list:
+def attention_runs(step: str, shapes: Shapes, batch_size: int = 2) -> list:
     """Calls of the attention alone: structured, under a dense mask, and Keras's own under the same mask."""
     import numpy as np
     from keras import ops
 
     from zorro_keras.layers.attention import attend, attend_along
-    from zorro_keras.routing import ReadPlan, Routing, TokenLayout
+    from zorro_keras.routing import ReadPlan, Routing
 
-    layout = TokenLayout({"audio": 320, "video": 1568, "fusion": 16})
+    layout = shapes.layout()
     plan = ReadPlan(Routing.zorro(["audio", "video"]), layout, layout)
     mask = ops.convert_to_tensor(plan.mask[None])
     rng = np.random.default_rng(0)
-    shape = (batch_size, 1904, 12, 64)  # B T N H
+    shape = (batch_size, sum(layout.values()), 12, 64)  # B T N H
     arrays = [ops.convert_to_tensor(rng.normal(size=shape).astype("float32")) for _ in range(3)]
     kinds = (
         lambda *arrays: attend_along(plan, *arrays),
@@ -38,7 +66,7 @@ def attention_runs(step: str, batch_size: int = 2) -> list:
     return [functools.partial(compiled(kind), *arrays) for kind in kinds]
 
 
-def attention_rows() -> list[measure.Row]:
+def attention_rows(shapes: Shapes) -> list[measure.Row]:
     """Rows for the dense seconds over the structured seconds of the attention alone.
 
     What is promised is against the attention that one would call with a dense mask. Against our own under the
@@ -46,7 +74,9 @@ def attention_rows() -> list[measure.Row]:
     """
     rows = []
     for step in ("forward", "forward and backward"):
-        structured, dense, keras_dense = measure.seconds_in_turns(attention_runs(step), turns=15)
+        structured, dense, keras_dense = measure.seconds_in_turns(
+            attention_runs(step, shapes), turns=shapes.turns
+        )
         detail = f"structured {structured:.3f} s, dense {dense:.3f} s, keras.ops {keras_dense:.3f} s"
         rows += [
             measure.Row(
@@ -60,47 +90,52 @@ def attention_rows() -> list[measure.Row]:
     return rows
 
 
-def backbone(kind: str):
+def backbone(kind: str, shapes: Shapes):
     import zorro_keras as zk
 
-    streams = {
-        "audio": zk.streams.Spectrogram(**STREAMS["audio"]),
-        "video": zk.streams.Video(**STREAMS["video"]),
-    }
-    return zk.models.ZorroViTBackbone.from_variant("base", streams=streams, dense_mask=kind == "dense")
+    return zk.models.ZorroViTBackbone.from_variant(
+        shapes.variant, shapes.streams(), num_layers=shapes.num_layers, dense_mask=kind == "dense"
+    )
 
 
-def whole_model(kind: str):
+def whole_model(kind: str, shapes: Shapes):
+    return trainable(backbone(kind, shapes))
+
+
+def trainable(base):
+    """Returns a compiled model of dict of arrays to what `base` reads out of all streams, `(B, D)`."""
     import keras
 
-    base = backbone(kind)
     inputs = {name: keras.Input(stream.shape, name=name) for name, stream in base.streams.items()}
     model = keras.Model(inputs, base(inputs)["global"])
     model.compile(keras.optimizers.SGD(1e-3), "mse")
     return model
 
 
-def example(batch_size: int) -> dict:
+def example(streams: dict, batch_size: int = 1) -> dict:
+    """Random inputs of these streams, numpy."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    shapes = {"audio": (640, 128), "video": (8, 224, 224, 3)}
-    return {name: rng.normal(size=(batch_size, *shape)).astype("float32") for name, shape in shapes.items()}
+    return {
+        name: rng.normal(size=(batch_size, *stream.shape)).astype("float32")
+        for name, stream in streams.items()
+    }
 
 
-def whole_model_rows() -> list[measure.Row]:
+def whole_model_rows(shapes: Shapes) -> list[measure.Row]:
     """Rows for the dense seconds over the structured seconds of the base model."""
     import numpy as np
 
-    x, y = example(batch_size=1), np.zeros((1, 768), "float32")
-    models = [whole_model(kind) for kind in KINDS]
+    models = [whole_model(kind, shapes) for kind in KINDS]
+    x, y = example(shapes.streams()), np.zeros((1, models[0].output.shape[-1]), "float32")
     steps = {
         "forward": [functools.partial(model.predict_on_batch, x) for model in models],
         "train step": [functools.partial(model.train_on_batch, x, y) for model in models],
     }
     rows = []
     for step, runs in steps.items():
-        structured, dense = measure.seconds_in_turns(runs, turns=5, warm_up=1)
+        structured, dense = measure.seconds_in_turns(runs, turns=min(5, shapes.turns), warm_up=1)
         detail = f"structured {structured:.3f} s, dense {dense:.3f} s"
         rows.append(
             measure.Row(f"whole model, {step}: dense / structured", dense / structured, 1.1, detail=detail)
@@ -113,45 +148,42 @@ def forward_flops(base) -> int:
     from zorro_keras.routing import TokenLayout
 
     width = base.hidden_dim
-    patches = {"audio": 16 * 16, "video": 16 * 16 * 3}
+    patches = {name: math.prod(stream.shape) // stream.num_tokens for name, stream in base.streams.items()}
     counts = {name: stream.num_tokens for name, stream in base.streams.items()}
-    tokens = counts | {"fusion": base.num_fusion_tokens}
+    learned = [name for name in base.routing if name not in counts]
+    tokens = counts | dict.fromkeys(learned, base.num_fusion_tokens)
     layout = TokenLayout(tokens)
     pairs = int(base.routing.truth_table(layout, layout).sum())
     block = sum(tokens.values()) * (8 * width**2 + 4 * width * base.mlp_dim) + 4 * width * pairs
     return base.num_layers * block + sum(2 * counts[name] * patches[name] * width for name in counts)
 
 
-def forward_rows(base) -> list[measure.Row]:
+def forward_rows(base, turns: int) -> list[measure.Row]:
     """What audio alone costs, and the share of the matmul peak."""
-    joint_input = example(batch_size=1)
+    joint_input = example(base.streams)
     audio_input = {"audio": joint_input["audio"]}
     joint, audio = measure.seconds_in_turns(
-        [lambda: base.predict_on_batch(joint_input), lambda: base.predict_on_batch(audio_input)], turns=3
+        [lambda: base.predict_on_batch(joint_input), lambda: base.predict_on_batch(audio_input)], turns=turns
     )
-    speed, peak = forward_flops(base) / joint, measure.matmul_flops_per_second()
     return [
         measure.Row(
             "base forward: joint / audio only", joint / audio, 5.0, detail=f"{joint:.3f} s, {audio:.3f} s"
         ),
-        measure.Row(
-            "base forward: share of float32 matmul peak",
-            speed / peak,
-            0.5,
-            detail=f"{speed / 1e9:.0f} of {peak / 1e9:.0f} GFLOP/s",
-        ),
+        speed.share_row("base forward", forward_flops(base), joint, target=0.5),
     ]
 
 
-def memory_row() -> measure.Row:
-    peaks = {kind: measure.run_child("attention.py", "--memory-of", kind)["megabytes"] for kind in KINDS}
+def memory_row(words) -> measure.Row:
+    peaks = {
+        kind: measure.run_child("attention.py", "--memory-of", kind, *words)["megabytes"] for kind in KINDS
+    }
     detail = f"structured {peaks['structured']:.0f} MB, dense {peaks['dense']:.0f} MB"
     ratio = peaks["dense"] / peaks["structured"]
     return measure.Row("whole model, peak memory: dense / structured", ratio, 1.0, detail=detail)
 
 
 def main() -> None:
-    parser = measure.parser(__doc__)
+    parser = measure.parser(__doc__, policy=True)
     parser.add_argument(
         "--memory-of", choices=KINDS, help="only train this kind for two steps and print the peak"
     )
@@ -161,15 +193,17 @@ def main() -> None:
     from zorro_keras.applications.freed_memory import keep_freed_memory
 
     keep_freed_memory()  # as `zorro-keras` does: else half the time goes into pages that come and go
+    shapes = QUICK if arguments.quick else PAPER
     if arguments.memory_of:
-        model = whole_model(arguments.memory_of)
+        model = whole_model(arguments.memory_of, shapes)
         for _ in range(2):
-            model.train_on_batch(example(batch_size=1), np.zeros((1, 768), "float32"))
+            model.train_on_batch(example(shapes.streams()), np.zeros((1, model.output.shape[-1]), "float32"))
         print(json.dumps({"megabytes": measure.resident_megabytes(peak=True)}))
         return
 
-    rows = [memory_row(), *attention_rows(), *whole_model_rows(), *forward_rows(backbone("structured"))]
-    measure.show(rows, arguments.json)
+    rows = [memory_row(measure.words_of(arguments)), *attention_rows(shapes), *whole_model_rows(shapes)]
+    rows += forward_rows(backbone("structured", shapes), turns=min(3, shapes.turns))
+    measure.show(rows, arguments)
 
 
 if __name__ == "__main__":

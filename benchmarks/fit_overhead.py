@@ -6,7 +6,7 @@ hand-written step keeps no metrics, calls no callbacks and knows its backend.
 
 import measure
 
-STEPS = 12
+STEPS, QUICK_STEPS = 12, 2
 
 
 def tiny_classifier():
@@ -32,34 +32,26 @@ def tiny_classifier():
     return model, tf.data.Dataset.from_tensors((x, y)).cache().repeat().prefetch(2)
 
 
-def jax_loop(model, dataset):
-    """Returns a function that takes `STEPS` steps with a step jitted by hand."""
+def jax_loop(model, dataset, steps: int):
+    """Returns a function that takes `steps` steps with a step jitted by hand."""
     import jax
+    import jax_steps
 
-    def loss(trainable, other, x, y):
-        outputs, other = model.stateless_call(trainable, other, x, training=True)
-        return model.compute_loss(x, y, outputs), other
-
-    @jax.jit
-    def step(trainable, other, optimizer, x, y):
-        (value, other), gradients = jax.value_and_grad(loss, has_aux=True)(trainable, other, x, y)
-        trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
-        return value, trainable, other, optimizer
-
-    variables = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    state = [[jax.numpy.array(v.value) for v in group] for group in variables]
+    step, state = jax_steps.train_step(model)
+    step, state = jax.jit(step), jax.tree.map(jax.numpy.array, state)
     batches = dataset.as_numpy_iterator()
 
     def loop():
-        for _ in range(STEPS):
-            value, *state[:] = step(*state, *next(batches))
+        nonlocal state
+        for _ in range(steps):
+            value, state = step(state, *next(batches))
         return float(value)
 
     return loop
 
 
-def tensorflow_loop(model, dataset):
-    """Returns a function that takes `STEPS` steps with a `tf.function` written by hand."""
+def tensorflow_loop(model, dataset, steps: int):
+    """Returns a function that takes `steps` steps with a `tf.function` written by hand."""
     import tensorflow as tf
 
     @tf.function(jit_compile=model.jit_compile)
@@ -73,9 +65,32 @@ def tensorflow_loop(model, dataset):
     batches = iter(dataset)
 
     def loop():
-        for _ in range(STEPS):
+        for _ in range(steps):
             value = step(*next(batches))
         return float(value)
+
+    return loop
+
+
+def torch_loop(model, dataset, steps: int):
+    """Returns a function that takes `steps` steps with PyTorch's own backward pass."""
+    import torch
+    from keras import ops, tree
+
+    batches = dataset.as_numpy_iterator()
+    weights = model.trainable_variables
+
+    def step(x, y):
+        value = model.compute_loss(x, y, model(x, training=True))
+        gradients = torch.autograd.grad(value, [weight.value for weight in weights], allow_unused=True)
+        with torch.no_grad():
+            model.optimizer.apply(gradients, weights)
+        return value
+
+    def loop():
+        for _ in range(steps):
+            value = step(*tree.map_structure(ops.convert_to_tensor, next(batches)))
+        return float(value.detach())
 
     return loop
 
@@ -84,22 +99,20 @@ def main() -> None:
     arguments = measure.parser(__doc__).parse_args()
     import keras
 
-    backend = keras.config.backend()
-    if backend not in ("jax", "tensorflow"):
-        measure.show([], arguments.json)
-        return
     model, dataset = tiny_classifier()
+    steps, turns = (QUICK_STEPS, 1) if arguments.quick else (STEPS, 5)
 
     # Keras' own `fit`: that of a keras-hub Task would preprocess the ready batches again.
     def fit():
-        keras.Model.fit(model, dataset, epochs=1, steps_per_epoch=STEPS, shuffle=False, verbose=0)
+        keras.Model.fit(model, dataset, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     fit()  # builds the optimizer, whose variables the loop by hand starts from
-    loop = {"jax": jax_loop, "tensorflow": tensorflow_loop}[backend](model, dataset)
-    by_fit, by_hand = measure.seconds_in_turns([fit, loop], turns=5, warm_up=1)
-    detail = f"fit {1000 * by_fit / STEPS:.1f} ms, by hand {1000 * by_hand / STEPS:.1f} ms per step"
+    loops = {"jax": jax_loop, "tensorflow": tensorflow_loop, "torch": torch_loop}
+    loop = loops[keras.config.backend()](model, dataset, steps)
+    by_fit, by_hand = measure.seconds_in_turns([fit, loop], turns=turns, warm_up=1)
+    detail = f"fit {1000 * by_fit / steps:.1f} ms, by hand {1000 * by_hand / steps:.1f} ms per step"
     row = measure.Row("fit overhead per step", by_fit / by_hand - 1, 0.1, at_most=True, detail=detail)
-    measure.show([row], arguments.json)
+    measure.show([row], arguments)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Each figure is the median over the turns.
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import os
 import resource
@@ -23,21 +24,21 @@ class Row:
 
     Attributes:
         what: what was measured.
-        value: the ratio or share that counts.
+        value: the ratio or share that counts; `None` where it was not measured, and `detail` says why.
         target: the least it should be; with `at_most`, the most; `None` where there is no promise.
         at_most: bool, whether smaller is better.
         detail: the numbers behind the ratio, with units.
     """
 
     what: str
-    value: float
+    value: float | None
     target: float | None = None
     at_most: bool = False
     detail: str = ""
 
     @property
     def verdict(self) -> str:
-        if self.target is None:
+        if self.target is None or self.value is None:
             return ""
         good = self.value <= self.target if self.at_most else self.value >= self.target
         return "yes" if good else "NO"
@@ -45,7 +46,8 @@ class Row:
     def __str__(self) -> str:
         sign = "<=" if self.at_most else ">="
         target = f"{sign} {self.target:g}" if self.target is not None else ""
-        return f"{self.what:<52}{self.value:>9.3f}  {target:<8}{self.verdict:<5}{self.detail}"
+        value = "-" if self.value is None else f"{self.value:.3f}"
+        return f"{self.what:<62}{value:>9}  {target:<8}{self.verdict:<5}{self.detail}"
 
 
 def seconds_in_turns(runs: Sequence[Callable[[], object]], turns: int = 7, warm_up: int = 2) -> list[float]:
@@ -81,12 +83,10 @@ def compiled_call(model) -> Callable:
     import keras
 
     if keras.config.backend() == "jax":
-        # Weights are arguments: as constants of the program, XLA would copy them into it.
-        weights = [
-            [variable.value for variable in variables]
-            for variables in (model.trainable_variables, model.non_trainable_variables)
-        ]
-        call = compiled(lambda weights, inputs: model.stateless_call(*weights, inputs)[0])
+        import jax_steps
+
+        forward, weights = jax_steps.forward(model)
+        call = compiled(forward)
         return lambda inputs: call(weights, inputs)
     if keras.config.backend() == "tensorflow":
         return compiled(lambda inputs: model(inputs))
@@ -129,20 +129,6 @@ def compiled_gradients(function: Callable) -> Callable:
     return torch_gradients
 
 
-def matmul_flops_per_second(size: int = 3072) -> float:
-    """The most that this backend reaches with one large float32 product."""
-    import numpy as np
-    from keras import ops
-
-    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
-    best = float("inf")
-    for _ in range(6):
-        start = time.perf_counter()
-        float(ops.max(ops.matmul(a, a)))
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
-
-
 def resident_megabytes(*, peak: bool) -> float:
     """Resident memory of this process on Linux: now, or at its highest so far."""
     if peak:
@@ -162,25 +148,70 @@ def hide_tensorflow() -> None:
     sys.modules.update(dict.fromkeys(("tensorflow", "tensorflow_text")))
 
 
+class ChildFailed(RuntimeError):  # noqa: N818
+    """A script ended with an error; the message is the last line that it wrote about it."""
+
+
 def run_child(script: str, *arguments: str, **environment: str) -> dict:
-    """Run a script of this folder in a new process and read the JSON on the last line it prints."""
+    """Run a script of this folder in a new process and read the JSON on the last line it prints.
+
+    Raises:
+        ChildFailed: if the script fails, after all that it wrote to stderr was passed on.
+    """
     command = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
-    environment = {**os.environ, **environment}
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    if result.returncode:
+        print(result.stderr, end="", file=sys.stderr, flush=True)
+        said = [line for line in result.stderr.splitlines() if line.strip()]
+        by_signal = f"{script} was ended by signal {-result.returncode}"
+        raise ChildFailed(by_signal if result.returncode < 0 or not said else said[-1].strip())
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the option of every benchmark. It sets the backend: call it before Keras is imported."""
+def parser(description: str, *, policy: bool = False) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark. It sets the backend: call it before Keras is imported.
+
+    Args:
+        description: what the script compares.
+        policy: bool, whether its models follow Keras' dtype policy: `--policy` then sets it.
+    """
     os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print the rows as one line of JSON")
+    parser.add_argument("--quick", action="store_true", help="tiny shapes, which promise nothing")
+    if policy:
+        parser.add_argument("--policy", type=_set_policy, default="float32", help="such as mixed_bfloat16")
     return parser
 
 
-def show(rows: Sequence[Row], as_json: bool) -> None:
-    if as_json:
+def _set_policy(name: str) -> str:
+    import keras
+
+    keras.config.set_dtype_policy(name)
+    return name
+
+
+def words_of(arguments: argparse.Namespace) -> list[str]:
+    """The words that make a child of the same script measure at the same shapes and policy."""
+    return ["--quick"] * arguments.quick + ["--policy", arguments.policy]
+
+
+def absent(what: str, *modules: str) -> list[Row]:
+    """A row that says which of these modules are missing, or none where nothing is."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return [not_measured(what, f"{' and '.join(missing)} not installed")] if missing else []
+
+
+def not_measured(what: str, why: str) -> Row:
+    return Row(what, None, detail=f"not measured: {why}")
+
+
+def show(rows: Sequence[Row], arguments: argparse.Namespace) -> None:
+    """Prints the rows, without their targets where shapes were tiny."""
+    if arguments.quick:
+        rows = [dataclasses.replace(row, target=None) for row in rows]
+    if arguments.json:
         print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}))
     else:
         print(*rows, sep="\n")

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import measure
+import speed
 
 SIZES = {"language": "deepmind/language-perceiver", "image_fourier": "deepmind/vision-perceiver-fourier"}
 PARAMETERS = {"language": 201_108_230, "image_fourier": 48_440_627}
@@ -23,6 +24,14 @@ OURS = ("jax", "tensorflow", "torch")
 MEMORY = "-memory"  # of a process of its own: slower, and JAX and torch without TensorFlow
 KEY_CHUNK = {"image_fourier": 6272}  # of 50,176 pixels; on JAX, where it costs no time
 THREADS = 2
+QUICK_LANGUAGE = {
+    "num_latents": 16,
+    "d_latents": 64,
+    "d_model": 48,
+    "num_self_attends_per_block": 2,
+    "qk_channels": 32,
+    "v_channels": 64,
+}
 # Examples at least that `predict` is given: on TensorFlow each call begins with 0.2 s for `tf.data`.
 PREDICTED = 16
 
@@ -32,21 +41,21 @@ def pin() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
-def write_their_weights(kind: str, folder: str) -> dict:
-    """Random weights of the published size, as a Hugging Face repository on disk."""
+def write_their_weights(kind: str, folder: str, quick: bool) -> dict:
+    """Random weights of the published size, or of a small one, as a Hugging Face repository on disk."""
     import torch
     import transformers
 
     torch.manual_seed(0)
-    their_model(transformers, kind).save_pretrained(folder)
+    their_model(transformers, kind, quick).save_pretrained(folder)
     return {}
 
 
-def their_model(transformers, kind: str):
+def their_model(transformers, kind: str, quick: bool = False):
     if kind == "language":
         # The published widths: the class's own defaults are others.
-        config = transformers.PerceiverConfig(qk_channels=256, v_channels=1280)
-        return transformers.PerceiverForMaskedLM(config)
+        sizes = QUICK_LANGUAGE if quick else {"qk_channels": 256, "v_channels": 1280}
+        return transformers.PerceiverForMaskedLM(transformers.PerceiverConfig(**sizes))
     config = transformers.PerceiverConfig(
         num_latents=512,
         d_latents=1024,
@@ -90,12 +99,12 @@ def timed(step: str, run, turns: int) -> dict[str, float]:
     return {name: min(values) for name, values in seconds.items()}
 
 
-def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: bool) -> dict:
+def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: bool, quick: bool) -> dict:
     import torch
     import transformers
 
     torch.set_num_threads(THREADS)
-    model = type(their_model(transformers, kind)).from_pretrained(folder).eval()
+    model = type(their_model(transformers, kind, quick)).from_pretrained(folder).eval()
     x, y = (torch.from_numpy(array) for array in example(kind, batch_size))
     inputs = {"inputs": x.long()} if kind == "language" else {"inputs": x.permute(0, 3, 1, 2).contiguous()}
 
@@ -127,7 +136,7 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
     return result
 
 
-def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: bool) -> dict:
+def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: bool, quick: bool) -> dict:
     import keras
     import numpy as np
 
@@ -138,7 +147,7 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
 
         torch.set_num_threads(THREADS)
     model = zk.weights.load(folder, semantics="hugging_face")
-    if model.count_params() != PARAMETERS[kind]:
+    if not quick and model.count_params() != PARAMETERS[kind]:
         raise ValueError(
             f"The published size has {PARAMETERS[kind]} parameters. Received: {model.count_params()}"
         )
@@ -162,7 +171,7 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
         model.compile(keras.optimizers.SGD(1e-6), {output: loss})
         result |= timed("train", lambda: model.train_on_batch(x, y), turns)
         result["train_megabytes"] = measure.resident_megabytes(peak=True)
-    result["peak_gflops"] = measure.matmul_flops_per_second() / 1e9
+    result["peak_gflops"] = speed.matmul_flops_per_second("float32", 256 if quick else None) / 1e9
     return result
 
 
@@ -180,16 +189,17 @@ def run_child(implementation: str, kind: str, folder: str, batch_size: int, opti
     os.environ.update(KERAS_BACKEND=backend, OMP_NUM_THREADS=str(THREADS))
     words = ["--measure", implementation, "--models", kind, "--folder", folder, "--batches", str(batch_size)]
     words += ["--turns", str(options.turns)] + ([] if options.train else ["--no-train"])
+    words += ["--quick"] * options.quick
     environment = measure.RETURN_FREED_MEMORY if implementation.endswith(MEMORY) else {}
     return measure.run_child("perceiver.py", *words, **environment)
 
 
-def rows_of(kind, batch_size: int, found: dict[str, dict], memory: dict, train: bool) -> list[measure.Row]:
+def rows_of(kind, batch_size: int, found: dict[str, dict], memory: dict, options) -> list[measure.Row]:
     """Ratios of their figures to ours, how well ours uses the machine, and whether all logits agree."""
     rows, what = [], f"{kind}, batch {batch_size}"
     ours = [name for name in found if name in OURS]
     promised = [name for name in ours if name != "torch"] or ours
-    targets = {"forward": 2.0, "train": 1.5} if train else {"forward": 2.0}
+    targets = {"forward": 2.0, "train": 1.5} if options.train else {"forward": 2.0}
     peak = max(found[name]["peak_gflops"] for name in ours)
     for step, target in targets.items():
         rows += [
@@ -197,9 +207,9 @@ def rows_of(kind, batch_size: int, found: dict[str, dict], memory: dict, train: 
             times_row(f"{what}, {step}, processor time", f"{step}_processor", found, promised),
         ]
         gflop = PASSES[step] * batch_size * FORWARD_GFLOP[kind]
-        for name, times in found.items():
-            speed, row = gflop / times[step], f"{what}, {step}: share of matmul peak, {name}"
-            rows.append(measure.Row(row, speed / peak, detail=f"{speed:.0f} of {peak:.0f} GFLOP/s"))
+        for name, times in found.items() if not options.quick else ():  # the count is of published sizes
+            reached, row = gflop / times[step], f"{what}, {step}: share of matmul peak, {name}"
+            rows.append(measure.Row(row, reached / peak, detail=f"{reached:.0f} of {peak:.0f} GFLOP/s"))
     for name in promised:
         forwards = -(-PREDICTED // batch_size) * found[name]["forward"]
         ratio = found[name]["predict"] / forwards
@@ -249,7 +259,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--no-train", dest="train", action="store_false", help="forward only")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick and not options.measure:
+        options.models, options.batches, options.turns = ["language"], [1], 1
+    return options
 
 
 def compare(kind: str, folder: str, options) -> list[measure.Row]:
@@ -265,9 +278,9 @@ def compare(kind: str, folder: str, options) -> list[measure.Row]:
         memory = {
             name: run_child(name + MEMORY, kind, folder, batch_size, options) for name in implementations
         }
-        new = rows_of(kind, batch_size, found, memory, options.train)
+        new = rows_of(kind, batch_size, found, memory, options)
         if not options.json:
-            measure.show(new, as_json=False)
+            measure.show(new, options)
         rows += new
     return rows
 
@@ -278,22 +291,24 @@ def main() -> None:
         pin()
         (kind,), (batch_size,) = options.models, options.batches
         if options.measure == "weights":
-            result = write_their_weights(kind, options.folder)
+            result = write_their_weights(kind, options.folder, options.quick)
         else:
             implementation, _, memory = options.measure.partition("-")
             if memory and implementation != "tensorflow":
                 measure.hide_tensorflow()
-            measured = measure_theirs if implementation == "transformers" else measure_ours
             turns = 1 if memory else options.turns
-            result = measured(kind, options.folder, batch_size, turns, options.train)
+            settings = (kind, options.folder, batch_size, turns, options.train, options.quick)
+            result = (measure_theirs if implementation == "transformers" else measure_ours)(*settings)
         print(json.dumps(result))
         return
-    rows = []
+    if rows := measure.absent("Perceiver IO: transformers / ours", "torch", "transformers"):
+        measure.show(rows, options)
+        return
     for kind in options.models:
         with tempfile.TemporaryDirectory() as folder:
             rows += compare(kind, folder, options)
     if options.json:
-        measure.show(rows, as_json=True)
+        measure.show(rows, options)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ does nothing with them. The pipeline cuts, scales, augments, computes log-mels a
 
 import multiprocessing
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import measure
 
-NUM_CLIPS = 96
+NUM_CLIPS, QUICK_CLIPS = 96, 24
 NUM_WORKERS = min(2, os.cpu_count() or 1)
 BATCH_SIZE = 16
-BATCHES = 16
+BATCHES, QUICK_BATCHES = 16, 2
 TASK = "audio_visual_classification"
 
 
@@ -47,7 +48,7 @@ def bare_loop(files: list[str]):
     return clips_per_second
 
 
-def training_loop(path: Path):
+def training_loop(path: Path, num_batches: int):
     """Returns a function that gives the clips per second of the training dataset over `path`."""
     import dataclasses
 
@@ -69,9 +70,9 @@ def training_loop(path: Path):
         for _ in range(3):  # starting workers, and what was prefetched meanwhile
             next(batches)
         start = time.perf_counter()
-        for _ in range(BATCHES):
+        for _ in range(num_batches):
             next(batches)
-        return BATCHES * BATCH_SIZE / (time.perf_counter() - start)
+        return num_batches * BATCH_SIZE / (time.perf_counter() - start)
 
     return clips_per_second
 
@@ -81,20 +82,21 @@ def main() -> None:
     from zorro_keras.applications.pipelines.generated_clips import generate_clips
     from zorro_keras.applications.pipelines.prepare import prepare
 
+    count, num_batches = (QUICK_CLIPS, QUICK_BATCHES) if arguments.quick else (NUM_CLIPS, BATCHES)
     with tempfile.TemporaryDirectory() as folder:
         clips, shards = Path(folder, "clips"), Path(folder, "shards")
-        generate_clips(str(clips), count=NUM_CLIPS, test_count=8, num_workers=NUM_WORKERS)
+        generate_clips(str(clips), count=count, test_count=8, num_workers=NUM_WORKERS)
         prepare(clips, shards, num_workers=NUM_WORKERS)
         files = sorted(str(path) for path in (clips / "train").rglob("*.mp4"))
-        loops = [bare_loop(files), training_loop(clips), training_loop(shards)]
-        speeds = [[loop() for loop in loops] for _ in range(3)]
-        bare, decoded, packed = (sorted(column)[1] for column in zip(*speeds, strict=True))
+        loops = [bare_loop(files), *(training_loop(path, num_batches) for path in (clips, shards))]
+        speeds = [[loop() for loop in loops] for _ in range(1 if arguments.quick else 3)]
+        bare, decoded, packed = (statistics.median(column) for column in zip(*speeds, strict=True))
     detail = f"{{:.0f}} and {{:.0f}} clips/s, {NUM_WORKERS} processes"
     rows = [
         measure.Row("pipeline / bare PyAV loop", decoded / bare, 0.8, detail=detail.format(decoded, bare)),
         measure.Row("shards / decoding", packed / decoded, 3.0, detail=detail.format(packed, decoded)),
     ]
-    measure.show(rows, arguments.json)
+    measure.show(rows, arguments)
 
 
 if __name__ == "__main__":

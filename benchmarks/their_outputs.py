@@ -13,11 +13,11 @@ PIXELS, SOUNDS = 16 * 224 * 224, 1920
 def their_model(transformers, kind: str, options):
     if kind == "flow":
         config = transformers.PerceiverConfig(
-            num_latents=2048,
+            num_latents=16 if options.quick else 2048,
             d_latents=512,
             d_model=322,
             num_blocks=1,
-            num_self_attends_per_block=24,
+            num_self_attends_per_block=2 if options.quick else 24,
             num_self_attention_heads=16,
             num_cross_attention_heads=1,
             train_size=list(options.tile),

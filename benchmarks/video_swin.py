@@ -6,18 +6,29 @@ machine too. Both give the same numbers: their largest difference is printed. Ne
 `pip install zorro-keras[cv]`.
 """
 
+import dataclasses
 import functools
-import importlib.util
 import statistics
 import time
 
 import measure
 
-CLIP = (8, 224, 224, 3)
-GRID, WINDOW, CHANNELS, HEADS = (4, 56, 56), (4, 7, 7), 96, 3  # of the first stage
+WINDOW, CHANNELS, HEADS = (4, 7, 7), 96, 3  # of the first stage
 
 
-def processor_seconds_in_turns(runs, turns: int = 7, warm_up: int = 2) -> list[float]:
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """A clip, the grid of its tokens in the first stage, and how many calls count."""
+
+    clip: tuple[int, int, int, int] = (8, 224, 224, 3)
+    grid: tuple[int, int, int] = (4, 56, 56)
+    turns: int = 7
+
+
+QUICK = Shapes((8, 56, 56, 3), (4, 14, 14), turns=1)
+
+
+def processor_seconds_in_turns(runs, turns: int, warm_up: int = 2) -> list[float]:
     """Median processor seconds of each of `runs`, called one after the other."""
     times = [[] for _ in runs]
     for turn in range(warm_up + turns):
@@ -29,28 +40,28 @@ def processor_seconds_in_turns(runs, turns: int = 7, warm_up: int = 2) -> list[f
     return [statistics.median(seconds) for seconds in times]
 
 
-def models():
+def models(clip):
     """Returns ours and KerasCV's, with the same random weights."""
     import keras_cv
     import numpy as np
 
     import zorro_keras as zk
 
-    theirs = keras_cv.models.VideoSwinBackbone(input_shape=CLIP, drop_path_rate=0.0)
+    theirs = keras_cv.models.VideoSwinBackbone(input_shape=clip, drop_path_rate=0.0)
     rng = np.random.default_rng(0)
     for weight in theirs.trainable_weights:
         weight.assign(np.asarray(weight) + 0.02 * rng.normal(size=weight.shape))
-    streams = {"video": zk.streams.Video(*CLIP[:3], patch=(2, 4, 4))}
+    streams = {"video": zk.streams.Video(*clip[:3], patch=(2, 4, 4))}
     return zk.weights.convert_swin(theirs, streams, read_padding=True).backbone, theirs
 
 
-def whole_model_rows() -> list[measure.Row]:
+def whole_model_rows(shapes: Shapes) -> list[measure.Row]:
     import keras
     import numpy as np
 
-    x = np.random.default_rng(1).normal(size=(1, *CLIP)).astype("float32")
-    clip, wholes = keras.Input(CLIP), []
-    ours, theirs = models()
+    x = np.random.default_rng(1).normal(size=(1, *shapes.clip)).astype("float32")
+    clip, wholes = keras.Input(shapes.clip), []
+    ours, theirs = models(shapes.clip)
     for grid in (ours({"video": clip})["grid"], theirs(clip)):
         model = keras.Model(clip, grid)
         model.compile(keras.optimizers.SGD(1e-6), "mse")
@@ -62,12 +73,12 @@ def whole_model_rows() -> list[measure.Row]:
     ]
     trains = [functools.partial(model.train_on_batch, x, y) for model in wholes]
     return [
-        row("tiny, forward", forwards, f", {apart:.0e} apart"),
-        row("tiny, train step", trains),
+        row("tiny, forward", forwards, shapes.turns, f", {apart:.0e} apart"),
+        row("tiny, train step", trains, shapes.turns),
     ]
 
 
-def attention_rows() -> list[measure.Row]:
+def attention_rows(shapes: Shapes) -> list[measure.Row]:
     """Rows for the attention in windows, from a grid to a grid: theirs with its own cutting and joining."""
     import numpy as np
     from keras import ops
@@ -78,12 +89,14 @@ def attention_rows() -> list[measure.Row]:
     theirs = kcv.VideoSwinWindowAttention(CHANNELS, WINDOW, HEADS)
     theirs.build((None, None, CHANNELS))
     ours = zk.layers.WindowAttention(HEADS, WINDOW)
-    ours.build((None, *GRID, CHANNELS))
-    x = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(1, *GRID, CHANNELS)).astype("float32"))
+    ours.build((None, *shapes.grid, CHANNELS))
+    x = ops.convert_to_tensor(
+        np.random.default_rng(0).normal(size=(1, *shapes.grid, CHANNELS)).astype("float32")
+    )
 
     def their_attention(x):
         windows = theirs(kcv.window_partition(x, WINDOW))
-        return kcv.window_reverse(windows, WINDOW, 1, *GRID)
+        return kcv.window_reverse(windows, WINDOW, 1, *shapes.grid)
 
     rows = []
     for step, compiled in (
@@ -91,21 +104,23 @@ def attention_rows() -> list[measure.Row]:
         ("forward and backward", measure.compiled_gradients),
     ):
         runs = [functools.partial(compiled(kind), x) for kind in (lambda x: ours(x), their_attention)]
-        rows.append(row(f"window attention, {step}", runs))
+        rows.append(row(f"window attention, {step}", runs, shapes.turns))
     return rows
 
 
-def row(what: str, runs, more: str = "") -> measure.Row:
-    ours, theirs = processor_seconds_in_turns(runs)
+def row(what: str, runs, turns: int, more: str = "") -> measure.Row:
+    ours, theirs = processor_seconds_in_turns(runs, turns)
     detail = f"processor time {ours:.3f} s, KerasCV {theirs:.3f} s{more}"
     return measure.Row(f"Video Swin {what}: KerasCV / ours", theirs / ours, 1.0, detail=detail)
 
 
 def main() -> None:
-    arguments = measure.parser(__doc__).parse_args()
-    if importlib.util.find_spec("keras_cv") is None:
-        raise SystemExit("keras-cv is not installed: pip install zorro-keras[cv]")
-    measure.show([*attention_rows(), *whole_model_rows()], arguments.json)
+    arguments = measure.parser(__doc__, policy=True).parse_args()
+    if rows := measure.absent("Video Swin: KerasCV / ours", "keras_cv"):
+        measure.show(rows, arguments)
+        return
+    shapes = QUICK if arguments.quick else Shapes()
+    measure.show([*attention_rows(shapes), *whole_model_rows(shapes)], arguments)
 
 
 if __name__ == "__main__":
