@@ -90,12 +90,11 @@ def attention_rows(shapes: Shapes) -> list[measure.Row]:
     return rows
 
 
-def backbone(kind: str, shapes: Shapes):
+def backbone(kind: str, shapes: Shapes, remat: bool = False):
     import zorro_keras as zk
 
-    return zk.models.ZorroViTBackbone.from_variant(
-        shapes.variant, shapes.streams(), num_layers=shapes.num_layers, dense_mask=kind == "dense"
-    )
+    options = {"num_layers": shapes.num_layers, "dense_mask": kind == "dense", "remat": remat}
+    return zk.models.ZorroViTBackbone.from_variant(shapes.variant, shapes.streams(), **options)
 
 
 def whole_model(kind: str, shapes: Shapes):
