@@ -25,7 +25,7 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	$(addprefix applications/test_,cli.py demo.py convert.py freed_memory.py kept_barriers.py) \
 	applications/audio_visual_classification/test_foreign_shards.py applications/reproduce applications/plan losses/test_contrastive_devices.py \
 	$(addprefix applications/training/test_,asked_to_stop.py finite.py html_page.py litert_kernels.py report.py) \
-	$(addprefix applications/training/distribution/test_,spread_steps.py elastic_run.py copied_steps.py) \
+	$(addprefix applications/training/distribution/test_,spread_steps.py elastic_run.py copied_steps.py copied_run.py) \
 	$(addprefix applications/masked_language/test_,learning.py masking.py rows.py) \
 	applications/optical_flow/test_tiles.py \
 	test_accelerator_programs.py test_benchmarks.py test_layering.py test_packaging.py test_public_index.py test_readme.py) \

@@ -130,8 +130,9 @@ class Train:
     """Spreads the run over all devices: by data, or by model, whose weights are split. As the setting
     training.distribute."""
     coordinator: str | None = None
-    """HOST:PORT of process 0, where several hosts train together and see one folder of the run; or runtime,
-    where the runtime of a TPU or a cluster knows. Give --distribute data with it."""
+    """HOST:PORT of process 0, where several hosts train together and see one folder of the run; on TensorFlow
+    those of all processes, separated by commas. Or runtime, where the runtime of a TPU or a cluster knows,
+    on TensorFlow by TF_CONFIG. Give --distribute data with it."""
     num_processes: int | None = None
     """Processes that train together."""
     process_id: int | None = None

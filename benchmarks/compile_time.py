@@ -1,8 +1,8 @@
 """How long the step that trains the base classifier takes to trace and to compile, and how long with a cache.
 
 On JAX, in processes of their own: its blocks, which recompute, as one loop over their weights, which is how
-`zorro-keras train` has them, and block by block; then the first twice with JAX's persistent cache in an empty folder, of
-which the second reads what the first has written. Only the programs are made; none of them runs.
+`zorro-keras train` has them, and block by block; then the first twice with JAX's persistent cache in an empty
+folder, of which the second reads what the first has written. Only the programs are made; none of them runs.
 """
 
 import json

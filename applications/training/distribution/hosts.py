@@ -1,4 +1,4 @@
-"""Several machines on one run: each starts the same command, and they find each other at a coordinator."""
+"""Several machines on one run: each starts the same command, and they find each other."""
 
 from __future__ import annotations
 
@@ -28,33 +28,60 @@ class Host:
 
 
 def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Waits for the other processes of a run. To be called before JAX is asked for anything.
+    """Waits for the other processes of a run. To be called before the backend is asked for anything.
 
     Args:
-        coordinator: `host:port` of process 0, or "runtime" where a TPU's or a cluster's runtime knows all
-            three.
-        num_processes: int. Processes in all. None takes `KERAS_DISTRIBUTION_NUM_PROCESSES`.
-        process_id: int, from 0. None takes `KERAS_DISTRIBUTION_PROCESS_ID`.
+        coordinator: on JAX, `host:port` of process 0, or "runtime" where a TPU's or a cluster's runtime knows
+            all three. On TensorFlow, `host:port` of every process, separated by commas, in their order; or
+            "runtime", where `TF_CONFIG` in the environment says all of it.
+        num_processes: int. Processes in all. On JAX None takes `KERAS_DISTRIBUTION_NUM_PROCESSES`; on
+            TensorFlow it is not needed.
+        process_id: int, from 0. On JAX None takes `KERAS_DISTRIBUTION_PROCESS_ID`.
 
     Raises:
-        ConfigError: if the backend is not JAX, the numbers do not fit, or the others are not found.
+        ConfigError: if the backend is torch, the numbers do not fit, or the others are not found.
     """
-    if keras.backend.backend() != "jax":
-        raise _refused("`--coordinator` needs the JAX backend", f"backend={keras.backend.backend()}")
+    find = {"jax": _find_by_jax, "tensorflow": _find_by_tensorflow}.get(keras.backend.backend())
+    if find is None:
+        received = f"backend={keras.backend.backend()}"
+        raise _refused("`--coordinator` needs the JAX or the TensorFlow backend", received)
     if None not in (num_processes, process_id) and not 0 <= process_id < num_processes:
         given = f"process_id={process_id}, num_processes={num_processes}"
         raise _refused("`--process-id` must be within [0, num_processes)", given)
-    keras.utils.set_random_seed(0)  # else Keras would let all hosts agree on one
     try:
-        keras.distribution.initialize(
-            None if coordinator == RUNTIME else coordinator, num_processes, process_id
-        )
+        find(None if coordinator == RUNTIME else coordinator, num_processes, process_id)
     except (RuntimeError, ValueError) as error:
         raise _refused(f"The hosts did not find each other: {error}", f"coordinator={coordinator}") from error
 
 
+def _find_by_jax(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    keras.utils.set_random_seed(0)  # else Keras would let all hosts agree on one
+    keras.distribution.initialize(coordinator, num_processes, process_id)
+
+
+def _find_by_tensorflow(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    from zorro_keras.applications.training.distribution.tensorflow_strategy import join_workers
+
+    addresses = None if coordinator is None else coordinator.split(",")
+    if addresses is None:
+        if (num_processes, process_id) != (None, None):
+            given = f"process_id={process_id}, num_processes={num_processes}"
+            raise _refused("`--process-id` and `--num-processes` must be left to TF_CONFIG", given)
+    elif len(addresses) != (num_processes or len(addresses)):
+        given = f"coordinator={coordinator}, num_processes={num_processes}"
+        raise _refused("TensorFlow needs `host:port` of every process, separated by commas", given)
+    elif process_id is None or not 0 <= process_id < len(addresses):
+        given = f"process_id={process_id}, coordinator={coordinator}"
+        raise _refused("`--process-id` must be the place of an address in `--coordinator`", given)
+    join_workers(addresses, process_id)
+
+
 def this_host() -> Host:
     """This process among those that `join` brought together; 0 of 1 without it."""
+    if keras.backend.backend() == "tensorflow":
+        from zorro_keras.applications.training.distribution.tensorflow_strategy import worker
+
+        return Host(*worker())
     if keras.backend.backend() != "jax":
         return Host(0, 1)
     import jax

@@ -6,6 +6,8 @@ The copies take the same steps: what they add up is in `training/replicas.py`.
 from __future__ import annotations
 
 import functools
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 _SEED_BITS = 32  # of a seed; those above it tell the copies apart
+_joined: list[tf.distribute.Strategy] = []  # the strategy that `join_workers` made, which a process does once
 
 
-class _Devices(tf.distribute.MirroredStrategy):
-    """The devices of one machine. It answers what Keras' `fit` asks of it and `tf.distribute` refuses.
+class _ForKeras:
+    """Answers what Keras' `fit` asks of a strategy and `tf.distribute` refuses.
 
-    That is the mean of a first batch, of which Keras wants the shapes alone: bools have none.
+    That is the mean of a first batch, of which Keras wants the shapes, and of scalars over their first axis.
     """
 
     def reduce(self, reduce_op: Any, value: Any, axis: int | None) -> Any:
@@ -27,13 +30,60 @@ class _Devices(tf.distribute.MirroredStrategy):
 
         def reduced(value: Any) -> Any:
             local = self.experimental_local_results(value)[0]
-            return local if local.dtype == tf.bool else reduce(reduce_op, value, axis)
+            if local.dtype in (tf.bool, tf.string):
+                return local
+            return reduce(reduce_op, value, None if local.shape.rank == 0 else axis)
 
         return tf.nest.map_structure(reduced, value)
 
 
+class _Devices(_ForKeras, tf.distribute.MirroredStrategy):
+    """The devices of one machine."""
+
+
+class _Workers(_ForKeras, tf.distribute.MultiWorkerMirroredStrategy):
+    """Several machines: all GPUs of each, or its CPU."""
+
+
+def join_workers(addresses: Sequence[str] | None, index: int | None) -> None:
+    """Waits for the other workers. To be called before TensorFlow is asked for anything.
+
+    Args:
+        addresses: `host:port` of each worker. None takes them from `TF_CONFIG`.
+        index: int. Which of them this is.
+
+    Raises:
+        RuntimeError, ValueError: if they do not find each other.
+    """
+    if addresses is None:
+        if "TF_CONFIG" not in os.environ:
+            raise ValueError("TF_CONFIG must be set where no address is given")
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    else:
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(addresses)}),
+            task_type="worker",
+            task_id=index,
+            num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+            rpc_layer="grpc",
+        )
+    _joined.append(_Workers(cluster_resolver=resolver))
+
+
+def worker() -> tuple[int, int]:
+    """Which worker this process is, from 0, and how many there are; (0, 1) without `join_workers`."""
+    if not _joined:
+        return 0, 1
+    resolver = _joined[0].cluster_resolver
+    jobs = resolver.cluster_spec().as_dict()
+    workers = [*jobs.get("chief", []), *jobs.get("worker", [])]
+    return workers.index(jobs[resolver.task_type][resolver.task_id]), len(workers)
+
+
 def make_strategy() -> tf.distribute.Strategy:
-    """Returns a strategy for the GPUs of this machine, or for its CPUs where it has none."""
+    """Returns the strategy of the workers that joined, or one for the GPUs, else CPUs, of this machine."""
+    if _joined:
+        return _joined[0]
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return _strategy_of(tuple(device.name for device in devices))
 
@@ -44,10 +94,10 @@ def _strategy_of(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 
 
 def parts_of_copies(batches: tf.data.Dataset) -> Any:
-    """Returns the rows of each batch that each device computes, as `fit` takes them.
+    """Returns the rows of each batch that each device of this machine computes, as `fit` takes them.
 
     Args:
-        batches: dataset of nested tensors with a leading axis that the number of devices divides.
+        batches: dataset of what this machine computes of a batch.
     """
     strategy = tf.distribute.get_strategy()
     count = len(strategy.extended.worker_devices)
@@ -65,7 +115,7 @@ def parts_of_copies(batches: tf.data.Dataset) -> Any:
 
 
 class Predictor:
-    """Asks all copies of a model, each about its rows, without training anything.
+    """Asks all copies of a model on this machine, each about its rows, without training anything.
 
     Args:
         model: Keras model, made under the strategy.
@@ -83,7 +133,9 @@ class Predictor:
             for index in range(self.count)
         ]
         given = self.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.nest.map_structure(tf.constant, parts[context.replica_id_in_sync_group])
+            lambda context: tf.nest.map_structure(
+                tf.constant, parts[context.replica_id_in_sync_group % self.count]
+            )
         )
         answers = self.ask(given)
         return tf.nest.map_structure(
@@ -112,6 +164,7 @@ def prepare_copies(model: keras.Model) -> None:
 
 def _draw_apart(state: tf.Variable) -> None:
     """Writes the number of a copy above the bits of its seed."""
+    first_copy = worker()[0] * len(tf.distribute.get_strategy().extended.worker_devices)
     for place, copy in enumerate(tf.distribute.get_strategy().experimental_local_results(state)):
         seed, drawn = copy.numpy().tolist()
-        copy.assign([seed % 2**_SEED_BITS + (place << _SEED_BITS), drawn])
+        copy.assign([seed % 2**_SEED_BITS + ((first_copy + place) << _SEED_BITS), drawn])

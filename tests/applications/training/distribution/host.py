@@ -1,9 +1,10 @@
-"""A script: one of two hosts that train the toy task. Arguments: run, port, process, and when to die."""
+"""A script: one of two hosts that train the toy task. Arguments: run, coordinator, process, when to die."""
 
 import os
 import signal
 import sys
 
+import keras
 from rich.console import Console
 
 from tests.applications.training import toy_task
@@ -13,13 +14,15 @@ from zorro_keras.applications.training.distribution.hosts import join
 from zorro_keras.applications.training.fit import train
 
 if __name__ == "__main__":
-    run, port, process, last_step = sys.argv[1], *map(int, sys.argv[2:])
+    run, coordinator, process, last_step = *sys.argv[1:3], *map(int, sys.argv[3:])
     toy_task.NUM_TEST = 16
     toy_task.install(toy_task)
     settings = ["training.ema_momentum=0.9"]
-    if port:
+    if keras.backend.backend() == "tensorflow":  # where each device draws its own dropout
+        settings += ["model.rates=[0.0]"]
+    if coordinator:
         settings += ["training.distribute=data"]
-        join(f"localhost:{port}", 2, process)
+        join(coordinator, 2, process)
     steps, begin = [], callbacks.ProgressBar.on_train_batch_begin
 
     def dying(self, batch, logs=None):

@@ -1,10 +1,12 @@
-"""Two processes on one machine train one model, each on two devices of its own."""
+"""Two processes on one machine train one model."""
 
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -15,32 +17,39 @@ from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.distribution import devices, hosts
 from zorro_keras.applications.training.run_folder import RunFolder
 
-on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX trains on several hosts")
+BACKEND = keras.backend.backend()
+several_hosts = pytest.mark.skipif(BACKEND == "torch", reason="torch trains on one host")
+# Each process has two devices on JAX; TensorFlow's strategy for several hosts takes one CPU of each.
+NUM_HOSTS, NUM_DEVICES = 2, {"jax": 4, "tensorflow": 2}.get(BACKEND)
 
 
-def start(run, port=0, process=0, last_step=0):
-    arguments = [str(run), *map(str, (port, process, last_step))]
+def start(run, coordinator="", process=0, last_step=0):
+    arguments = [str(run), coordinator, *map(str, (process, last_step))]
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("host.py")), *arguments],
-        env=environment(num_devices=2),
+        env=environment(num_devices=2, backend=BACKEND),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
+def coordinator():
+    """Returns what `--coordinator` takes: the address of the first process, or on TensorFlow of all."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(NUM_HOSTS)]
+        for each in found:
+            each.bind(("localhost", 0))
+        addresses = [f"localhost:{each.getsockname()[1]}" for each in found]
+    return ",".join(addresses) if BACKEND == "tensorflow" else addresses[0]
 
 
-@on_jax
+@several_hosts
 @pytest.mark.slow
 def test_two_hosts_of_which_one_is_killed_end_like_one_process_that_nobody_kills(tmp_path):
     unbroken, run = tmp_path / "unbroken", tmp_path / "run"
-    alone, port = start(unbroken), free_port()
-    first, second = start(run, port), start(run, port, 1, last_step=15)  # in the third epoch
+    alone, meeting = start(unbroken), coordinator()
+    first, second = start(run, meeting), start(run, meeting, 1, last_step=15)  # in the third epoch
     second.communicate(timeout=240)
     assert second.returncode == -signal.SIGKILL
     try:
@@ -49,9 +58,9 @@ def test_two_hosts_of_which_one_is_killed_end_like_one_process_that_nobody_kills
     except subprocess.TimeoutExpired:  # it may wait for the other until the coordinator gives up
         first.kill()
         said, _ = first.communicate()
-    assert "Training on 4 devices" in said and "epoch 2/4" in said and "epoch 3/4" not in said
-    port = free_port()
-    pair = [start(run, port, process) for process in range(2)]
+    assert f"Training on {NUM_DEVICES} devices" in said and "epoch 2/4" in said and "epoch 3/4" not in said
+    meeting = coordinator()
+    pair = [start(run, meeting, process) for process in range(NUM_HOSTS)]
     for process in pair:
         said, _ = process.communicate(timeout=240)
         assert process.returncode == 0, said[-3000:]
@@ -128,13 +137,49 @@ def test_several_hosts_train_by_data_alone(monkeypatch):
 
 
 def test_hosts_that_cannot_meet_say_so():
-    if keras.backend.backend() != "jax":
-        with pytest.raises(ConfigError, match="needs the JAX backend. Received: backend="):
+    if BACKEND == "torch":
+        with pytest.raises(ConfigError, match="needs the JAX or the TensorFlow backend. Received: backend="):
             hosts.join("localhost:1", 2, 0)
         return
     with pytest.raises(ConfigError, match=r"within \[0, num_processes\). Received: process_id=2"):
         hosts.join("localhost:1", 2, 2)
+    if BACKEND == "tensorflow":
+        return
     # Jax has computed in this process already, so it does not join others any more.
     keras.ops.zeros(())
     with pytest.raises(ConfigError, match="did not find each other: .* Received: coordinator=localhost:1"):
         hosts.join("localhost:1", 2, 0)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of tf.distribute")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("a:1", 2, 0), "`host:port` of every process, separated by commas. Received: coordinator=a:1, num_"),
+        (("a:1,b:1", None, None), "place of an address in `--coordinator`. Received: process_id=None"),
+        (("a:1,b:1", None, 2), "place of an address in `--coordinator`. Received: process_id=2"),
+        (("a:1,b:1", None, -1), "place of an address in `--coordinator`. Received: process_id=-1"),
+        (("runtime", 2, 0), "must be left to TF_CONFIG. Received: process_id=0, num_processes=2"),
+        (("runtime", None, None), "did not find each other: TF_CONFIG must be set .*coordinator=runtime"),
+    ],
+)
+def test_workers_of_tensorflow_that_cannot_meet_say_so(given, message, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match=message):
+        hosts.join(*given)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of tf.distribute")
+def test_a_chief_is_the_first_of_the_workers(monkeypatch):
+    import tensorflow as tf
+
+    from zorro_keras.applications.training.distribution import tensorflow_strategy
+
+    cluster = tf.train.ClusterSpec({"chief": ["a:1"], "worker": ["b:1", "c:1"]})
+    for kind, place, index in (("chief", 0, 0), ("worker", 1, 2)):
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            cluster, task_type=kind, task_id=place
+        )
+        joined = [SimpleNamespace(cluster_resolver=resolver)]
+        monkeypatch.setattr(tensorflow_strategy, "_joined", joined)
+        assert hosts.this_host() == hosts.Host(index, 3)
