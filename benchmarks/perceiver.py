@@ -296,6 +296,8 @@ def main() -> None:
             implementation, _, memory = options.measure.partition("-")
             if memory and implementation != "tensorflow":
                 measure.hide_tensorflow()
+            elif not memory:
+                measure.keep_freed_memory()
             turns = 1 if memory else options.turns
             settings = (kind, options.folder, batch_size, turns, options.train, options.quick)
             result = (measure_theirs if implementation == "transformers" else measure_ours)(*settings)

@@ -184,6 +184,8 @@ def main() -> None:
                 options.turns = 1
                 if implementation != "tensorflow":
                     measure.hide_tensorflow()
+            else:
+                measure.keep_freed_memory()
             result = (measure_theirs if implementation == "transformers" else measure_ours)(kind, options)
         print(json.dumps(result))
         return
