@@ -86,6 +86,23 @@ def test_the_first_row_of_a_process_tells_how_long_its_first_step_took(finished)
     assert "first_step_seconds" not in second
 
 
+def test_a_run_in_float16_learns_and_opens_again(toy, finished, tmp_path):
+    """The numbers are nearly those of float32, as the weights are kept in it and the loss is scaled."""
+    settings = ["training.epochs=2", "training.label_smoothing=0.1", "training.mixed_precision=float16"]
+    config = apply_overrides(toy.Config(), settings)
+    train("toy", config, "points-1", str(tmp_path), console=quiet())
+    rows, whole = (
+        [json.loads(line)["metrics"] for line in (run / "log.jsonl").read_text().splitlines()]
+        for run in (tmp_path, finished[0])
+    )
+    assert rows[1]["val_loss"] < rows[0]["val_loss"]
+    assert rows[1]["val_loss"] == pytest.approx(whole[1]["val_loss"], rel=0.02)
+    opened = open_run(tmp_path).task
+    (x, _, _) = next(toy.evaluation_dataset(None, config, None)[0].as_numpy_iterator())
+    assert np.isfinite(opened.predict(x, verbose=0)["logits"]).all()
+    assert sum("loss_scale" in name for name in tensors_of(tmp_path)) > 0
+
+
 def test_tensorboard_finds_every_metric_at_its_step(finished):
     run, _, summary = finished
     values = {}
