@@ -72,7 +72,8 @@ def perceiver(_):
                 positions=layers.FourierPositions((2, 3), 2, max_resolution=(4, 4)),
             ),
         },
-        layers.PerceiverEncoder(num_latents=5, latent_dim=8, num_layers=2, num_heads=4, dropout_rate=DROPOUT),
+        # With `remat` its blocks are one loop over their weights.
+        layers.PerceiverEncoder(5, 8, num_layers=2, num_heads=4, dropout_rate=DROPOUT, remat=True),
         {
             "label": layers.OutputAdapter(layers.LearnedArray(1, 8), layers.ClassificationHead(CLASSES)),
             "pixels": layers.OutputAdapter("image"),
