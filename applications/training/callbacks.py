@@ -56,22 +56,26 @@ class StopAtNonFinite(keras.callbacks.Callback):
 class FirstStep(keras.callbacks.Callback):
     """Says how long the first step of a process took: its batch, tracing, compiling and the step itself.
 
+    With `steps_per_execution` it is the first execution.
+
     Args:
         console: is told.
 
     Attributes:
         seconds: float, from the beginning of `fit`; `None` before the step has ended.
+        written: bool, whether a row of the log has them.
     """
 
     async_safe = True
 
     def __init__(self, console: Console) -> None:
         super().__init__()
-        self.console, self.seconds = console, None
+        self.console, self.seconds, self.written = console, None, False
         self._started = 0.0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
+        if self.seconds is None:
+            self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.seconds is None:
@@ -156,7 +160,7 @@ class Record(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.history, self.state = folder, history, state
         self.steps_per_epoch, self.batch_size, self.write_scalars = steps_per_epoch, batch_size, write_scalars
-        self.first: FirstStep | None = first
+        self.first = first
         self._started, self._first_step = 0.0, 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -179,8 +183,8 @@ class Record(keras.callbacks.Callback):
             "metrics": {name: _json_number(value) for name, value in metrics.items()},
             "timing": {"seconds": round(seconds, 3), "examples_per_second": round(examples / seconds, 3)},
         }
-        if self.first is not None:
-            row["timing"]["first_step_seconds"], self.first = self.first.seconds, None
+        if not self.first.written:
+            row["timing"]["first_step_seconds"], self.first.written = self.first.seconds, True
         self.history.append(row)
         self.save(epoch + 1, step)
         with full_disk_named(self.folder.log_file), open(self.folder.log_file, "a", encoding="utf-8") as file:

@@ -158,6 +158,7 @@ class _Session:
     history: list[dict[str, Any]]
     metrics: list[Any] | None
     data_service: str | None
+    first: FirstStep
 
     @property
     def first_epoch(self) -> int:
@@ -214,6 +215,7 @@ class _Session:
             history,
             metrics,
             data_service,
+            FirstStep(console),
         )
 
     def run(self) -> None:
@@ -238,7 +240,6 @@ class _Session:
         train_dataset, test_dataset, test_ids = self._datasets(first_step)
         bar = ProgressBar(training.epochs, self.steps_per_epoch, first_step, self.console)
         epoch_metrics = self._epoch_metrics(test_ids)
-        first = FirstStep(self.console)
         record = Record(
             self.folder,
             self.history,
@@ -250,7 +251,7 @@ class _Session:
             steps_per_epoch=self.steps_per_epoch,
             batch_size=training.batch_size,
             write_scalars=scalar_writer(self.folder, self.history),
-            first=first,
+            first=self.first,
         )
         validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
         done = first_step % self.steps_per_epoch
@@ -268,7 +269,7 @@ class _Session:
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,
-                callbacks=[first, StopAtNonFinite(model), stop, validation, record, bar],
+                callbacks=[self.first, StopAtNonFinite(model), stop, validation, record, bar],
                 shuffle=False,  # the data come in their own order
                 verbose=0,
             )

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
-from zorro_keras.layers.kernels import fuses_lengths, has_fused_attention, recomputes_in_loops
+from zorro_keras.layers.kernels import by_rows, fuses_lengths, has_fused_attention, recomputes_in_loops
 from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop, weigh_in_scan
 from zorro_keras.routing import ReadPlan
 
@@ -224,8 +224,8 @@ class Attention(keras.layers.Layer):
 
     def keys_and_values(self, context, memory=None):
         """Returns keys `(B, M + S, N, H)` and values `(B, M + S, N, E)`, a memory's before the context's."""
-        key = self._split_heads(self.key_dense(context))
-        value = self._split_heads(self.value_dense(context))
+        key = self._split_heads(by_rows(self.key_dense, context))
+        value = self._split_heads(by_rows(self.value_dense, context))
         if memory is not None:
             key = ops.concatenate([ops.cast(memory[0], key.dtype), key], axis=1)
             value = ops.concatenate([ops.cast(memory[1], value.dtype), value], axis=1)
@@ -243,12 +243,12 @@ class Attention(keras.layers.Layer):
 
     def queries(self, query):
         """Returns the queries `(B, T, N, H)` of `(B, T, D)`."""
-        return self._split_heads(self.query_dense(query))
+        return self._split_heads(by_rows(self.query_dense, query))
 
     def output(self, context):
         """Returns the result `(B, T, output_dim)` of what the heads read, `(B, T, N, E)`."""
         length, channels = ops.shape(context)[1], self.num_heads * context.shape[-1]
-        return self.output_dense(ops.reshape(context, (-1, length, channels)))
+        return by_rows(self.output_dense, ops.reshape(context, (-1, length, channels)))
 
     def _dense(self, units, name, input_shape):
         dense = keras.layers.Dense(

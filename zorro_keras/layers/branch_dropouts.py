@@ -10,11 +10,18 @@ from zorro_keras.layers.kernels import computed_once
 class Skip(keras.layers.Dropout):
     """Drops a branch for whole examples: a dropout of one draw an example, whose rate a call may give.
 
+    It casts nothing that it is called with: the result of a branch has its dtype, and a small rate would be
+    another in half precision.
+
     Call arguments:
         x: float tensor `(B, ...)`.
         rate: scalar tensor in [0, 1) that replaces the layer's own; `None` for that. Given where one program
             serves several blocks.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.autocast = False
 
     def call(self, x, training=False, rate=None):
         if rate is None or not training:

@@ -3,6 +3,7 @@
 import keras
 
 from zorro_keras.layers.initializers import dense_kernel
+from zorro_keras.layers.kernels import by_rows
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -35,7 +36,7 @@ class MLP(keras.layers.Layer):
         self.output_dense = self._dense(input_shape[-1], "output", hidden_shape, None)
 
     def call(self, x):
-        return self.output_dense(self.hidden_dense(x))
+        return by_rows(self.output_dense, by_rows(self.hidden_dense, x))
 
     def _dense(self, units, name, input_shape, activation):
         dense = keras.layers.Dense(

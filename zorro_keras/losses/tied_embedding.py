@@ -15,7 +15,8 @@ def tied_embedding_losses(answers, table, bias, labels, chunk=64):
         answers: float tensor `(B, T, E)`, T known.
         table: float tensor `(V, E)`.
         bias: float tensor `(V,)`.
-        labels: int tensor `(B, T)` of ids in [0, V). Others are not looked for.
+        labels: int tensor `(B, T)` of ids in [0, V). Others are not checked and give meaningless losses, even
+            NaN: put 0 where a place has no label, and weigh its loss by 0.
         chunk: int > 0, places of a text that are scored at a time.
 
     Returns:

@@ -59,7 +59,10 @@ def spread(config: TrainingConfig, console: Console) -> Iterator[Devices]:
     devices, scope = engine(config)
     if config.batch_size % devices.replicas:
         raise _refused("batch_size", f"divisible by {devices.replicas}, the parts it is computed in", config)
-    console.print(f"Training on {devices.count} devices: {devices.replicas} parts of a batch.")
+    if devices.count == 1:
+        console.print("Training on one device: there is no other to spread over.")
+    else:
+        console.print(f"Training on {devices.count} devices: {devices.replicas} parts of a batch.")
     with scope:
         yield devices
 

@@ -55,6 +55,10 @@ def join(coordinator: str | None, num_processes: int | None, process_id: int | N
 
 
 def _find_by_jax(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    if "," in (coordinator or ""):
+        raise _refused(
+            "On JAX `--coordinator` must be the address of process 0 alone", f"coordinator={coordinator}"
+        )
     keras.utils.set_random_seed(0)  # else Keras would let all hosts agree on one
     keras.distribution.initialize(coordinator, num_processes, process_id)
 
