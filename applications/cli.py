@@ -177,8 +177,8 @@ class Feed:
 
     join: str | None = None
     """HOST:PORT of a service that runs, to work for it. By default this begins one."""
-    port: int = 5050
-    """Where the service that this begins listens."""
+    port: int | None = None
+    """Where the service that this begins listens. By default 5050."""
     host: str = dataclasses.field(default_factory=socket.gethostname)
     """Name of this machine for the others."""
     worker_port: int = 0

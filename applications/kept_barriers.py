@@ -5,7 +5,8 @@ import os
 from collections.abc import MutableMapping
 from importlib.metadata import entry_points
 
-_FLAGS, _OPTION = "XLA_FLAGS", "--xla_disable_hlo_passes"
+KEPT = {"xla_disable_hlo_passes": "cse_barrier_expander"}  # as XLA's options
+_FLAGS = "XLA_FLAGS"
 
 
 def keep_barriers(environment: MutableMapping[str, str] = os.environ) -> bool:
@@ -22,10 +23,10 @@ def keep_barriers(environment: MutableMapping[str, str] = os.environ) -> bool:
     Returns:
         Whether the barriers are kept by this.
     """
-    flags = environment.get(_FLAGS, "")
-    if _OPTION in flags or not only_processors(environment):
+    flags, ((option, value),) = environment.get(_FLAGS, ""), KEPT.items()
+    if option in flags or not only_processors(environment):
         return False
-    environment[_FLAGS] = f"{flags} {_OPTION}=cse_barrier_expander".strip()
+    environment[_FLAGS] = f"{flags} --{option}={value}".strip()
     return True
 
 

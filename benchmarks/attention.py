@@ -69,8 +69,7 @@ def attention_runs(step: str, shapes: Shapes, batch_size: int = 2) -> list:
 def attention_rows(shapes: Shapes) -> list[measure.Row]:
     """Rows for the dense seconds over the structured seconds of the attention alone.
 
-    What is promised is against the attention that one would call with a dense mask. Against our own under the
-    same mask, which computes as well as the structured one, only the pairs can count: 1.40 times as many.
+    Of Keras, and of our own under the same mask: that is the same code, and has 1.40 times as many pairs.
     """
     rows = []
     for step in ("forward", "forward and backward"):
@@ -85,15 +84,15 @@ def attention_rows(shapes: Shapes) -> list[measure.Row]:
                 1.4,
                 detail=detail,
             ),
-            measure.Row(f"attention, {step}: our own dense / structured", dense / structured),
+            measure.Row(f"attention, {step}: our own dense / structured", dense / structured, 1.4),
         ]
     return rows
 
 
-def backbone(kind: str, shapes: Shapes, remat: bool = False):
+def backbone(kind: str, shapes: Shapes):
     import zorro_keras as zk
 
-    options = {"num_layers": shapes.num_layers, "dense_mask": kind == "dense", "remat": remat}
+    options = {"num_layers": shapes.num_layers, "dense_mask": kind == "dense"}
     return zk.models.ZorroViTBackbone.from_variant(shapes.variant, shapes.streams(), **options)
 
 
@@ -189,9 +188,7 @@ def main() -> None:
     arguments = parser.parse_args()
     import numpy as np
 
-    from zorro_keras.applications.freed_memory import keep_freed_memory
-
-    keep_freed_memory()  # as `zorro-keras` does: else half the time goes into pages that come and go
+    measure.keep_freed_memory()
     shapes = QUICK if arguments.quick else PAPER
     if arguments.memory_of:
         model = whole_model(arguments.memory_of, shapes)

@@ -133,12 +133,10 @@ def main() -> None:
     kinds = [kind for pair in PAIRS.values() for kind in pair]
     parser.add_argument("--first-steps-of", choices=kinds, help="only measure the first steps of this one")
     arguments = parser.parse_args()
-    from zorro_keras.applications.freed_memory import keep_freed_memory
-
     if arguments.first_steps_of:
         print(json.dumps(first_steps(arguments.first_steps_of, arguments.quick)))
         return
-    keep_freed_memory()
+    measure.keep_freed_memory()
     rows = [row for what, pair in PAIRS.items() for row in pair_rows(what, pair, arguments)]
     measure.show(rows, arguments)
 

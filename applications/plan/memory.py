@@ -10,13 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from zorro_keras.applications.kept_barriers import KEPT
 from zorro_keras.applications.plan.shapes_only import ShapedModel
 
 # Of a device's memory: the rest is for its driver, the compiled program and gaps between arrays.
 USABLE = 0.9
-# The barriers of `remat` stay, as `zorro-keras` keeps them for a run (`kept_barriers.py`). The memory is laid
-# out before code is made, so how well that is made does not matter.
-_ON_CPU = {"xla_disable_hlo_passes": "cse_barrier_expander", "xla_backend_optimization_level": "0"}
+# The barriers of `remat` stay, as `zorro-keras` keeps them for a run. The memory is laid out before code is
+# made, so how well that is made does not matter.
+_ON_CPU = {**KEPT, "xla_backend_optimization_level": "0"}
 _MOST_TRIES = 3
 
 

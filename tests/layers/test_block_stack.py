@@ -75,15 +75,20 @@ def test_a_loop_gives_the_numbers_and_draws_of_the_blocks(monkeypatch, dropout_r
 
 
 @on_jax
+def test_in_half_precision_the_draws_are_those_of_the_exact_rates(monkeypatch):
+    """Rounded, a small rate would be another. XLA on a CPU computes bfloat16 in float32; float16 shows it."""
+    blocks = stack(3, stochastic_depth_rate=0.0182, dtype="mixed_float16")
+    looped, plain = (trained(blocks, tokens(4096), looped, monkeypatch)[0] for looped in (True, False))
+    apart = np.abs(np.asarray(looped, "float32") - np.asarray(plain, "float32"))
+    assert (apart < 0.1).all()
+
+
+@on_jax
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-def test_in_half_precision_the_draws_are_those_of_the_exact_rates(monkeypatch, dtype):
-    """Of a rate of 0.0091 bfloat16 would make 0.0078, and skip fewer."""
-    blocks = stack(3, stochastic_depth_rate=0.0182, dtype=dtype)
-    # Float32 comes in: a block casts it, and so must the loop.
-    looped, plain = (trained(blocks, tokens(4096), looped, monkeypatch) for looped in (True, False))
-    assert looped[0].dtype == plain[0].dtype
-    apart = np.abs(np.asarray(looped[0], "float32") - np.asarray(plain[0], "float32")).max(axis=(1, 2))
-    assert np.mean(apart < 0.1) == 1.0
+def test_a_loop_casts_what_comes_in_as_a_block_does(monkeypatch, dtype):
+    blocks = stack(3, dtype=dtype)
+    looped, plain = (trained(blocks, tokens(), looped, monkeypatch)[0] for looped in (True, False))
+    assert looped.dtype == plain.dtype == keras.dtype_policies.get(dtype).compute_dtype
 
 
 @on_jax

@@ -63,8 +63,7 @@ def clips(tmp_path_factory):
 def run(clips, tmp_path_factory):
     """A run that was killed and went on: it must end as one that was not."""
     folder = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        assert_resumes_exactly(TASK, CONFIG, clips, folder, patch)
+    assert_resumes_exactly(TASK, CONFIG, clips, folder)
     return folder / "broken"
 
 

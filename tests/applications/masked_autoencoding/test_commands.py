@@ -63,8 +63,7 @@ def data(tmp_path_factory):
 def run(data, tmp_path_factory):
     """A run that was killed and went on: it must end as one that was not."""
     folder = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        assert_resumes_exactly(TASK, CONFIG, data, folder, patch)
+    assert_resumes_exactly(TASK, CONFIG, data, folder)
     return folder / "broken"
 
 

@@ -177,9 +177,9 @@ def test_two_trainings_on_texts_are_equal_and_hide_other_words_in_each_pass():
 
 
 @pytest.mark.tensorflow
-def test_a_killed_run_ends_like_one_never_killed(text_path, config, tmp_path, monkeypatch):
+def test_a_killed_run_ends_like_one_never_killed(text_path, config, tmp_path):
     lamb = apply_overrides(config, ["training.optimizer=lamb", "model.dropout_rate=0.1"])
-    assert_resumes_exactly("masked_language", lamb, text_path, tmp_path, monkeypatch)
+    assert_resumes_exactly("masked_language", lamb, text_path, tmp_path)
 
 
 @pytest.mark.tensorflow

@@ -158,6 +158,8 @@ def test_data_that_python_reads_are_refused(shards):
 
 def test_a_worker_that_finds_no_service_says_so():
     with pytest.raises(ConfigError, match="`--join` must be the address of a service that runs. Received: "):
-        start_worker(port=0, join="localhost:1", host="localhost", worker_port=0)
+        start_worker(port=None, join="localhost:1", host="localhost", worker_port=0)
+    with pytest.raises(ConfigError, match="`--port` must be left out where a service is joined"):
+        start_worker(port=5050, join="localhost:1", host="localhost", worker_port=0)
     with socket.create_server(("localhost", 0)) as taken, pytest.raises(ConfigError, match="could not begin"):
         start_worker(port=taken.getsockname()[1], join=None, host="localhost", worker_port=0)

@@ -155,9 +155,9 @@ def test_what_does_not_fit_is_named(model):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ["config", pytest.param("transformer_config", marks=pytest.mark.slow)])
-def test_a_killed_run_ends_like_one_never_killed(name, request, battles, tmp_path, monkeypatch):
+def test_a_killed_run_ends_like_one_never_killed(name, request, battles, tmp_path):
     config = apply_overrides(request.getfixturevalue(name), ["model.dropout_rate=0.1"])
-    assert_resumes_exactly("starcraft_units", config, battles, tmp_path, monkeypatch)
+    assert_resumes_exactly("starcraft_units", config, battles, tmp_path)
 
 
 def _spoil_the_weights(monkeypatch):

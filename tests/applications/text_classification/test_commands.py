@@ -114,9 +114,9 @@ def test_a_preset_answers_like_its_run(run, tmp_path):
     assert printed[0] == printed[1] and "a cat ||| b" in printed[0]
 
 
-def test_a_killed_run_ends_like_one_never_killed(folder, config, tmp_path, monkeypatch):
+def test_a_killed_run_ends_like_one_never_killed(folder, config, tmp_path):
     without = dataclasses.replace(config, model=dataclasses.replace(config.model, pretrained=None))
-    assert_resumes_exactly("text_classification", without, folder, tmp_path, monkeypatch)
+    assert_resumes_exactly("text_classification", without, folder, tmp_path)
 
 
 def test_the_run_does_not_need_the_language_model_it_started_from(run, folder, config, tmp_path):

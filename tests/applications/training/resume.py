@@ -1,6 +1,7 @@
 """A run that is killed in this process: quick enough for every task, unlike one in a process of its own."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 from safetensors.numpy import load_file
@@ -13,6 +14,24 @@ class Killed(BaseException):
     """Ends a run where it stands: nothing that handles errors catches it."""
 
 
+@contextmanager
+def killed_at_save(number):
+    """Within it, a run dies while it writes its `number`-th checkpoint; `None` lets it live."""
+    write, calls = checkpoint._write_state, []
+
+    def killing(*args):
+        calls.append(args)
+        if len(calls) == number:
+            raise Killed
+        write(*args)
+
+    checkpoint._write_state = killing
+    try:
+        yield
+    finally:
+        checkpoint._write_state = write
+
+
 def state_of(run):
     """Bytes of every tensor of the last checkpoint, and the history without the clock."""
     newest = max((run / "checkpoints").glob("step-*"))
@@ -23,7 +42,7 @@ def state_of(run):
     return newest.name, tensors, rows
 
 
-def assert_resumes_exactly(task, config, data, folder, monkeypatch):
+def assert_resumes_exactly(task, config, data, folder):
     """Asserts that a run killed while its second checkpoint is written ends like an unbroken one.
 
     Args:
@@ -31,20 +50,10 @@ def assert_resumes_exactly(task, config, data, folder, monkeypatch):
         config: a configuration of two epochs or more.
         data: path of the data.
         folder: where the runs may lie.
-        monkeypatch: the fixture.
     """
     unbroken, broken = folder / "unbroken", folder / "broken"
     train(task, config, str(data), str(unbroken))
-    write, calls = checkpoint._write_state, []
-
-    def killing(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise Killed
-        write(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(checkpoint, "_write_state", killing)
+    with pytest.raises(Killed), killed_at_save(2):
         train(task, config, str(data), str(broken))
     assert len(list((broken / "checkpoints").glob("step-*"))) == 1
     summary = train(task, config, str(data), str(broken))

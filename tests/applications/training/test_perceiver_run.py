@@ -44,9 +44,9 @@ def config():
 
 
 def test_a_perceiver_run_resumes_exactly_and_is_measured_over_the_windows_of_a_clip(
-    config, small_clips, tmp_path, monkeypatch
+    config, small_clips, tmp_path
 ):
-    assert_resumes_exactly(TASK, config, small_clips.shards, tmp_path, monkeypatch)
+    assert_resumes_exactly(TASK, config, small_clips.shards, tmp_path)
     run = tmp_path / "unbroken"
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["metrics"]
     report = evaluate_run(run, small_clips.shards)

@@ -14,9 +14,8 @@ from rich.console import Console
 
 from tests.applications.training import toy_task
 from tests.applications.training.distribution.devices import difference
-from tests.applications.training.resume import Killed
+from tests.applications.training.resume import Killed, killed_at_save
 from zorro_keras.applications.pipelines.faults import TrainingError
-from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
 
@@ -25,23 +24,13 @@ def go(run, distribute, kill_at=None, *more):
     """Trains; dies while a checkpoint is written, if asked. Returns what was printed."""
     # Each device would draw its own dropout.
     settings = [f"training.distribute={distribute}", "training.ema_momentum=0.9", "model.rates=[0.0]", *more]
-    write, calls = checkpoint._write_state, []
-
-    def killing(*args):
-        calls.append(args)
-        if len(calls) == kill_at:
-            raise Killed
-        write(*args)
-
-    checkpoint._write_state = killing
     said = io.StringIO()
+    config = apply_overrides(toy_task.Config(), settings)
     try:
-        config = apply_overrides(toy_task.Config(), settings)
-        train("toy", config, "points-1", str(run), console=Console(file=said, width=200))
+        with killed_at_save(kill_at):
+            train("toy", config, "points-1", str(run), console=Console(file=said, width=200))
     except (Killed, TrainingError) as error:
         said.write(str(error))
-    finally:
-        checkpoint._write_state = write
     return said.getvalue()
 
 

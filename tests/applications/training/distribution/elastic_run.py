@@ -6,6 +6,7 @@ Its argument is a folder for the runs. Eight virtual devices must have been aske
 import io
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -13,8 +14,7 @@ from rich.console import Console
 
 from tests.applications.training import toy_task
 from tests.applications.training.distribution.devices import difference
-from tests.applications.training.resume import Killed
-from zorro_keras.applications.training import checkpoint
+from tests.applications.training.resume import Killed, killed_at_save
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
 
@@ -27,23 +27,10 @@ def go(run, num_devices, distribute="data", kill_at=None):
     """Trains on the first devices; dies while a checkpoint is written, if asked. Returns what was printed."""
     keras.distribution.list_devices = lambda: ALL[:num_devices]
     settings = [f"training.distribute={distribute}", "training.ema_momentum=0.9"]
-    write, calls = checkpoint._write_state, []
-
-    def killing(*args):
-        calls.append(args)
-        if len(calls) == kill_at:
-            raise Killed
-        write(*args)
-
-    checkpoint._write_state = killing
     said = io.StringIO()
-    try:
-        config = apply_overrides(toy_task.Config(), settings)
+    config = apply_overrides(toy_task.Config(), settings)
+    with suppress(Killed), killed_at_save(kill_at):
         train("toy", config, "points-1", str(run), console=Console(file=said, width=200))
-    except Killed:
-        pass
-    finally:
-        checkpoint._write_state = write
     return said.getvalue()
 
 

@@ -1,7 +1,5 @@
 """A run that was killed on eight devices goes on on eight, two or one as if it had been on one all along."""
 
-import functools
-
 import pytest
 
 from tests.applications.training.distribution.devices import run
@@ -9,14 +7,14 @@ from tests.applications.training.distribution.devices import run
 pytest.importorskip("jax")
 
 
-@functools.cache
-def ended(folder):
-    return run("elastic_run.py", folder)
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    return run("elastic_run.py", str(tmp_path_factory.mktemp("elastic")))
 
 
 @pytest.mark.parametrize("num_devices", [8, 2, 1])
-def test_a_run_of_eight_devices_goes_on_on(num_devices, tmp_path_factory):
-    of_tensors, of_metrics, started, went_on = ended(str(tmp_path_factory.getbasetemp()))[str(num_devices)]
+def test_a_run_of_eight_devices_goes_on_on(num_devices, ended):
+    of_tensors, of_metrics, started, went_on = ended[str(num_devices)]
     assert "Training on 8 devices" in started and "epoch 2/4" in started and "epoch 3/4" not in started
     assert "Going on after epoch 2 of 4" in went_on and "epoch 2/4" not in went_on
     assert ("devices: 8 -> " in went_on) == (num_devices != 8)
