@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -116,7 +116,9 @@ def _by_tensorflow(config: TrainingConfig) -> tuple[Devices, AbstractContextMana
     if config.steps_per_execution > 1:  # Keras' loop over them fails in copies: a cond within a while_loop
         raise _refused("steps_per_execution", '1 where TensorFlow spreads a run by "data"', config)
     strategy = make_strategy()
-    return Devices(strategy.num_replicas_in_sync, strategy.num_replicas_in_sync), strategy.scope()
+    count = strategy.num_replicas_in_sync
+    # Alone it would change nothing but forbid the optimizer its condition.
+    return Devices(count, count), strategy.scope() if count > 1 else nullcontext()
 
 
 def _distribution(config: TrainingConfig) -> Any:

@@ -103,6 +103,13 @@ def test_a_run_in_float16_learns_and_opens_again(toy, finished, tmp_path):
     assert any("loss_scale" in name for name in tensors_of(tmp_path))
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="JAX and TensorFlow spread a run")
+def test_a_run_that_is_spread_over_one_device_is_the_same(toy, finished, tmp_path):
+    settings = ["training.epochs=2", "training.label_smoothing=0.1", "training.distribute=data"]
+    train("toy", apply_overrides(toy.Config(), settings), "points-1", str(tmp_path), console=quiet())
+    assert tensors_of(tmp_path) == tensors_of(finished[0])
+
+
 def test_tensorboard_finds_every_metric_at_its_step(finished):
     run, _, summary = finished
     values = {}
