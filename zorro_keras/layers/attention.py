@@ -49,9 +49,8 @@ def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None,
     plain = attention_mask is None and bias is None and fuses_lengths(query.shape[1], key.shape[1])
     if plain and _may_fuse(query, value, dropout, key_chunk):
         return ops.dot_product_attention(query, key, value)
-    query, key, value = _heads_first(query, key, value)
-    context = _read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias)
-    return ops.swapaxes(context, -3, -2)
+    key, value = _key_heads_first(key), _heads_first(value)
+    return _attend_heads_first(query, key, value, attention_mask, dropout, key_chunk, bias)
 
 
 def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key_chunk=None):
@@ -59,17 +58,16 @@ def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
     reads = sorted(plan.reads, key=lambda read: read.queries.start)
     masks = [_mask_of(read, attention_mask) for read in reads]
+    queries = _split(query, [read.queries.start for read in reads[1:]], axis=1)
     fuse = _may_fuse(query, value, dropout, key_chunk)
-    if not fuse:
-        query, key, value = _heads_first(query, key, value)  # once, not again in every read
-    query_axis, key_axis, value_axis = (1, 1, 1) if fuse else (2, 3, 2)
-    queries = _split(query, [read.queries.start for read in reads[1:]], query_axis)
+    key_axis, value_axis = (1, 1) if fuse else (3, 2)
+    if not fuse:  # Once for all reads; a query has only one read, which then changes its order.
+        key, value = _key_heads_first(key), _heads_first(value)
     keys = _taken(key, [read.keys for read in reads], key_axis)
     values = _taken(value, [read.keys for read in reads], value_axis)
-    read = attend if fuse else _read_in_parts
+    read = attend if fuse else _attend_heads_first
     contexts = [read(*given, dropout, key_chunk) for given in zip(queries, keys, values, masks, strict=True)]
-    context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=query_axis)
-    return context if fuse else ops.transpose(context, (0, 2, 1, 3))
+    return contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=1)
 
 
 def _may_fuse(query, value, dropout, key_chunk):
@@ -78,10 +76,19 @@ def _may_fuse(query, value, dropout, key_chunk):
     return dropout is None and key_chunk is None and same_width and has_fused_attention()
 
 
-def _heads_first(query, key, value):
-    """Returns the scaled queries `(B, N, T, H)`, keys `(B, N, H, S)` and values `(B, N, S, E)`."""
-    query = query * ops.cast(query.shape[-1] ** -0.5, query.dtype)
-    return ops.swapaxes(query, -3, -2), ops.moveaxis(key, -3, -1), ops.swapaxes(value, -3, -2)
+def _attend_heads_first(query, key, value, attention_mask, dropout, key_chunk, bias=None):
+    """Returns `(B, T, N, E)` of queries `(B, T, N, H)`, keys `(B, N, H, S)` and values `(B, N, S, E)`."""
+    query = _heads_first(query * ops.cast(query.shape[-1] ** -0.5, query.dtype))
+    return _heads_first(_read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias))
+
+
+def _heads_first(x):
+    """Returns `(B, N, T, H)` of `(B, T, N, H)`, and the other way round."""
+    return ops.swapaxes(x, -3, -2)
+
+
+def _key_heads_first(key):
+    return ops.moveaxis(key, -3, -1)  # B N H S
 
 
 def _mask_of(read, attention_mask):
