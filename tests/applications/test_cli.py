@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from io import StringIO
 from pathlib import Path
 
@@ -363,6 +364,6 @@ def test_a_feeding_process_says_where_it_is_and_works_until_it_is_stopped(monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(data_worker, "start_worker", start)
-    monkeypatch.setattr(cli.threading.Event, "wait", stopped)
+    monkeypatch.setattr(threading.Event, "wait", stopped)
     assert cli.main(["feed", "--port", "7", "--host", "here"]) == 130
     assert capsys.readouterr().out == "Data service: here:7\n"
