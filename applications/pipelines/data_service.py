@@ -31,7 +31,9 @@ _ALIVE_SECONDS = 5.0  # between two looks whether the service is still there
 Build = Callable[[tf.data.Dataset], tf.data.Dataset]
 
 
-def served_batches(build: Build, first_step: int, service: str, faults: FaultSlot) -> tf.data.Dataset:
+def served_batches(
+    build: Build, first_step: int, service: str, faults: FaultSlot, say: Callable[[str], None]
+) -> tf.data.Dataset:
     """The endless batches of training from `first_step` on, made by the workers of a service.
 
     Args:
@@ -41,6 +43,7 @@ def served_batches(build: Build, first_step: int, service: str, faults: FaultSlo
         first_step: int.
         service: `host:port` of the dispatcher.
         faults: `FaultSlot`. Receives the error that ends the data set.
+        say: function that is told of batches that did not come: while they are read here, training waits.
 
     Returns:
         Dataset of what `build` gives, without the steps.
@@ -60,7 +63,7 @@ def served_batches(build: Build, first_step: int, service: str, faults: FaultSlo
 
     def generate() -> Iterator[Any]:
         with host_errors(faults), contextlib.closing(_Served(build, first_step, address)) as served:
-            yield from _in_order(served, build, first_step)
+            yield from _in_order(served, build, first_step, say)
 
     return watched_dataset(generate, signature, faults).prefetch(tf.data.AUTOTUNE)
 
@@ -83,7 +86,7 @@ def check_servable(data: Any) -> None:
         )  # fmt: skip
 
 
-def _in_order(served: _Served, build: Build, first_step: int) -> Iterator[Any]:
+def _in_order(served: _Served, build: Build, first_step: int, say: Callable[[str], None]) -> Iterator[Any]:
     """The batches of `served` in the order of their steps, with those of `build` for what is missing."""
     early: dict[int, Any] = {}
     for step in itertools.count(first_step):
@@ -92,6 +95,7 @@ def _in_order(served: _Served, build: Build, first_step: int) -> Iterator[Any]:
                 number, batch = served.next()
             else:
                 missing = [number for number in range(step, max(early)) if number not in early]
+                say(f"Note: batches that the service lost are read here: {len(missing)} from step {step} on.")
                 early.update(_read_here(build, missing))
                 continue
             if number >= step:  # else it was missed, and read here

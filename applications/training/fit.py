@@ -309,6 +309,7 @@ class _Session:
             first_step,
             self.data_service,
             self.data.faults,
+            self.console.print,
         )
 
     def _faults(self, dataset: Callable[..., Any]) -> dict[str, Path]:

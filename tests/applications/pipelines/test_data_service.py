@@ -72,13 +72,13 @@ def test_a_worker_that_is_killed_changes_no_batch_and_a_restart_goes_on(shards, 
     _, address = worker("--port", "0")
     second, _ = worker("--join", address)
     found = []
-    for batch in served_batches(build, 0, address, FaultSlot()).take(count):
+    for batch in served_batches(build, 0, address, FaultSlot(), print).take(count):
         found.append(clips.digests(tf.data.Dataset.from_tensors(batch), 1)[0])
         if len(found) == 12:
             second.kill()
     assert found == expected
     assert len(read_here) < count / 2  # what was lost, and no more than a few beside it
-    again = served_batches(partial(build, part=BatchPart(1, 2)), 37, address, FaultSlot())
+    again = served_batches(partial(build, part=BatchPart(1, 2)), 37, address, FaultSlot(), print)
     whole = training_dataset(shards, clips._config(), clips.preprocess, start_step=37)
     for (x, y), (whole_x, whole_y) in islice(zip(again, whole, strict=False), 3):
         np.testing.assert_array_equal(y, whole_y[2:])
@@ -93,7 +93,7 @@ def test_a_damaged_shard_is_the_same_error_from_afar(tmp_path):
     path.write_bytes(content)
     address, _servers = start_worker(port=0, join=None, host="localhost", worker_port=0)
     with pytest.raises(ZorroError, match="corrupted record") as caught, host_errors(data.faults):
-        clips.digests(served_batches(build_from(data), 0, address, data.faults), 4)
+        clips.digests(served_batches(build_from(data), 0, address, data.faults, print), 4)
     assert caught.value.reason == "checksum"
 
 
@@ -108,11 +108,11 @@ class Coming:
         return step, f"served {step}"
 
 
-def in_order(steps, count):
+def in_order(steps, count, say=print):
     def build(missing):
         return missing.map(lambda step: (step, tf.strings.format("read {}", step)))
 
-    found = islice(data_service._in_order(Coming(*steps), build, 3), count)
+    found = islice(data_service._in_order(Coming(*steps), build, 3, say), count)
     return [batch if isinstance(batch, str) else batch.numpy().decode() for batch in found]
 
 
@@ -122,7 +122,9 @@ def test_batches_come_in_the_order_of_their_steps():
 
 def test_what_does_not_come_is_read_here_and_dropped_if_it_comes_late(monkeypatch):
     monkeypatch.setattr(data_service, "MAX_EARLY", 3)
-    found = in_order([4, 6, 7, 3, 5, 8, 9], 7)
+    said = []
+    found = in_order([4, 6, 7, 3, 5, 8, 9], 7, said.append)
+    assert said == ["Note: batches that the service lost are read here: 2 from step 3 on."]
     assert found == [f"{'read' if step in (3, 5) else 'served'} {step}" for step in range(3, 10)]
 
 
@@ -136,7 +138,7 @@ def test_a_service_that_is_gone_or_silent_stops_the_run(monkeypatch):
 
     for is_there, message in ((True, "has given nothing for 0.3 s"), (False, "is gone")):
         faults = FaultSlot()
-        batches = served_batches(build, 0, address, faults)
+        batches = served_batches(build, 0, address, faults, print)
         with monkeypatch.context() as patched, pytest.raises(TrainingError, match=message):
             patched.setattr(data_service, "answers", lambda _, there=is_there: there)
             with host_errors(faults):
@@ -146,7 +148,7 @@ def test_a_service_that_is_gone_or_silent_stops_the_run(monkeypatch):
 @pytest.mark.parametrize("address", ["localhost", "localhost:1", "grpc://localhost:1"])
 def test_an_address_where_nobody_answers_is_refused(address):
     with pytest.raises(ConfigError, match=f"must be the address of one that runs. Received: .*={address}"):
-        served_batches(build_from(None), 0, address, FaultSlot())
+        served_batches(build_from(None), 0, address, FaultSlot(), print)
 
 
 def test_data_that_python_reads_are_refused(shards):
