@@ -100,6 +100,11 @@ class Train:
             overrides = (*overrides, f"training.distribute={self.distribute}")
         config = apply_overrides(named_config(self.task, self.config), overrides)
         if self.coordinator is not None:
+            if self.data is None:
+                raise ConfigError(
+                    "Several hosts need `--data`: only one could make the task's own. Received: no data",
+                    stage="command", reason="bad_value",
+                )  # fmt: skip
             from zorro_keras.applications.training.distribution.hosts import join
 
             join(self.coordinator, self.num_processes, self.process_id)
@@ -109,11 +114,18 @@ class Train:
                 stage="command", reason="bad_value",
             )  # fmt: skip
         from zorro_keras.applications.training.fit import train
-        from zorro_keras.applications.training.task import make_default_data
 
-        data = make_default_data(self.task, self.out) if self.data is None else self.data
+        data = self._default_data() if self.data is None else self.data
         options = {"resume": self.resume, "data_service": self.data_service}
         return print_json(train(self.task, config, str(data), str(self.out), **options))
+
+    def _default_data(self) -> Path:
+        """Makes the task's own data, unless another process does so or trains on them."""
+        from zorro_keras.applications.training.run_folder import RunFolder
+        from zorro_keras.applications.training.task import make_default_data
+
+        with RunFolder(self.out).locked():
+            return make_default_data(self.task, self.out)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -21,8 +21,9 @@ from zorro_keras.applications.pipelines.faults import ConfigError, TrainingError
 from zorro_keras.applications.pipelines.host_errors import FaultSlot, host_errors, watched_dataset
 from zorro_keras.applications.pipelines.shards import ShardSet
 
-# Batches that may come before one that is missing. They are held in memory; workers of equal speed need few.
-MAX_EARLY = 16
+# Batches that may come before one that is missing; they are held in memory. With each that was given up and
+# comes after all it is one more, until there may be as many as workers beside a slow one.
+FEW_EARLY = 16
 # How long nothing may come. Workers that begin load TensorFlow and build the graph first.
 SILENT_SECONDS = 300.0
 _LAST_STEP = 2**62
@@ -89,23 +90,27 @@ def check_servable(data: Any) -> None:
 def _in_order(served: _Served, build: Build, first_step: int, say: Callable[[str], None]) -> Iterator[Any]:
     """The batches of `served` in the order of their steps, with those of `build` for what is missing."""
     early: dict[int, Any] = {}
+    given_up: set[int] = set()
+    limit = FEW_EARLY
     for step in itertools.count(first_step):
         while step not in early:
-            if len(early) < MAX_EARLY:
-                number, batch = served.next()
-            else:
-                missing = [number for number in range(step, max(early)) if number not in early]
-                say(f"Note: batches that the service lost are read here: {len(missing)} from step {step} on.")
-                early.update(_read_here(build, missing))
+            if len(early) >= limit:
+                say(f"Note: batch {step} has not come from the data service: it is read here.")
+                early[step] = _read_here(build, step)
+                given_up.add(step)
                 continue
-            if number >= step:  # else it was missed, and read here
+            number, batch = served.next()
+            if number >= step:
                 early[number] = batch
+            elif number in given_up:
+                given_up.remove(number)
+                limit += 1
         yield early.pop(step)
 
 
-def _read_here(build: Build, steps: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    for step, batch in build(tf.data.Dataset.from_tensor_slices(tf.constant(steps, tf.int64))):
-        yield int(step), batch
+def _read_here(build: Build, step: int) -> Any:
+    ((_, batch),) = build(tf.data.Dataset.from_tensors(tf.constant(step, tf.int64)))
+    return batch
 
 
 class _Served:

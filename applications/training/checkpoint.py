@@ -93,6 +93,7 @@ def save(
     _check_finite(tensors, step)
     final = folder / f"step-{step:08d}"
     partial = folder / f".{final.name}.partial-{os.getpid()}"
+    _remove_partial(folder)
     try:
         with full_disk_named(final):
             partial.mkdir(parents=True)
@@ -107,6 +108,7 @@ def save(
                 "sha256": {_VARIABLES: sha256(partial / _VARIABLES)},
             }
             _write_state(partial / _STATE, record)
+            shutil.copymode(partial / _STATE, partial / _VARIABLES)  # safetensors lets nobody else read
             sync_folder(partial)
             if final.exists():
                 shutil.rmtree(final)
@@ -252,11 +254,16 @@ def _finished(folder: Path) -> list[Path]:
 
 
 def _prune(folder: Path) -> None:
-    """Removes all but the newest checkpoints, and what killed writers left behind. Only names we write."""
+    """Removes all but the newest checkpoints."""
     for path in _finished(folder)[KEPT_CHECKPOINTS:]:
         # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under its name.
         doomed = path.with_name(f".{path.name}.partial-{os.getpid()}")
         os.rename(path, doomed)
+    _remove_partial(folder)
+
+
+def _remove_partial(folder: Path) -> None:
+    """Removes what killed writers left behind: only names we write, and a run has one writer."""
     for path in folder.glob(".step-*.partial-*"):
         shutil.rmtree(path, ignore_errors=True)
 

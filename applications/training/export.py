@@ -30,6 +30,7 @@ from zorro_keras.models import PerceiverIOBackbone
 TOLERANCE = 1e-4
 # Eight bits hold a kernel to half of 1/127 of its largest values; what a deep model makes of it is reported.
 INT8_TOLERANCE = 0.25
+INT8_LEAST_SCALE = 1e-3  # a quarter of 1 would let an embedding of length 1 be anything
 INT8_BATCH = 32
 _CHILD = "zorro_keras.applications.training.export_child"
 
@@ -122,8 +123,9 @@ def _export(model: keras.Model, out: str | os.PathLike[str], options: ExportOpti
         _check_lengths(endpoints)
     out = Path(out)
     _check_replaceable(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+    target = out.resolve()  # of a link, what it leads to is replaced
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         partial = Path(temporary) / "export"
         write = _write_here if options.native else _write_in_tensorflow
         wanted = {"format": options.format, "name": out.name, "int8": options.int8}
@@ -132,9 +134,9 @@ def _export(model: keras.Model, out: str | os.PathLike[str], options: ExportOpti
         (partial / "parity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         left_out = json.loads((partial / LABELS).read_text(encoding="utf-8")).get("left_out", {})
         size = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
-        if out.exists():
-            shutil.rmtree(out)
-        os.rename(partial, out)
+        if target.exists():
+            shutil.rmtree(target)
+        os.rename(partial, target)
     return {
         options.format: str(out),
         "endpoints": list(report["endpoints"]),
@@ -149,7 +151,9 @@ def _comparison(options: ExportOptions) -> dict[str, Any]:
     default = INT8_TOLERANCE if options.int8 else TOLERANCE
     tolerance = default if options.tolerance is None else options.tolerance
     comparison = {"tolerance": tolerance, "given": options.given}
-    return {**comparison, "batch": INT8_BATCH} if options.int8 else comparison
+    return (
+        {**comparison, "batch": INT8_BATCH, "least_scale": INT8_LEAST_SCALE} if options.int8 else comparison
+    )
 
 
 def _check_backend(options: ExportOptions) -> None:

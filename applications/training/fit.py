@@ -38,7 +38,7 @@ from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
 from zorro_keras.applications.training.run_folder import RunFolder
-from zorro_keras.applications.training.run_identity import claim, identity
+from zorro_keras.applications.training.run_identity import check_same_run, identity
 from zorro_keras.applications.training.stopping import StopRequest, StopWithinEpoch, stop_requests
 from zorro_keras.applications.training.task import task_module
 
@@ -100,8 +100,11 @@ def train(
             with spread(config.training, console) as devices:
                 keras.utils.set_random_seed(config.training.seed)
                 data = task_module(task, "data").open_data(data_path, config)
-                claim(folder, identity(task, config, data), resume, console)
+                mine = identity(task, config, data)
+                check_same_run(folder, mine, resume, console)
                 session = _Session.begin(task, config, data, folder, devices, console, data_service)
+                if not folder.config_file.exists():  # not before: what was refused may be corrected
+                    folder.write_config(mine)
                 session.run()
         except RunStoppedError:
             raise
@@ -292,7 +295,12 @@ class _Session:
         if not names:
             return train_dataset, test_dataset, ids
         return (
-            with_checked_labels(train_dataset, len(names), smoothing=training.label_smoothing),
+            with_checked_labels(
+                train_dataset,
+                len(names),
+                smoothing=training.label_smoothing,
+                multi_label=getattr(self.model, "multi_label", False),
+            ),
             with_checked_labels(test_dataset, len(names)),
             ids,
         )

@@ -24,17 +24,22 @@ def label_names_of(data: Any) -> tuple[str, ...]:
     return names
 
 
-def with_checked_labels(dataset: Any, num_classes: int, *, smoothing: float = 0.0) -> Any:
+def with_checked_labels(
+    dataset: Any, num_classes: int, *, smoothing: float = 0.0, multi_label: bool = False
+) -> Any:
     """Makes a dataset raise at the first batch whose labels are not class probabilities.
 
     Args:
         dataset: `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, `y` float32 `(B, K)` within [0, 1];
             or a dict, of a task with several heads, which checks its labels where it reads them.
         num_classes: int. K.
-        smoothing: float in [0, 1). Share of each label that is spread evenly over the K classes.
+        smoothing: float in [0, 1). Share of each label that is spread evenly over the K classes, or, of
+            `multi_label`, over yes and no.
+        multi_label: bool, whether each class is a question of its own.
 
     Returns:
-        The dataset, with `y` replaced by `(1 - smoothing) * y + smoothing / K`.
+        The dataset, with `y` replaced by `(1 - smoothing) * y + smoothing / K`; of `multi_label`, by
+        `(1 - smoothing) * y + smoothing / 2`.
 
     Raises:
         TrainingError: if the labels have another shape or type.
@@ -56,6 +61,6 @@ def with_checked_labels(dataset: Any, num_classes: int, *, smoothing: float = 0.
         message = "[bad_label] Labels must lie within [0, 1]. Received a batch with"
         with tf.control_dependencies([tf.debugging.Assert(inside, [message, y], summarize=8)]):
             y = tf.identity(y)
-        return (x, (1.0 - smoothing) * y + smoothing / num_classes, *weight)
+        return (x, (1.0 - smoothing) * y + smoothing / (2 if multi_label else num_classes), *weight)
 
     return dataset.map(check)

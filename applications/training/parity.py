@@ -23,6 +23,7 @@ def parity_report(
     *,
     tolerance: float,
     batch: int = PARITY_BATCH,
+    least_scale: float = 1.0,
     given: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Runs every endpoint and the model on random inputs and, where the endpoint has some, on real ones.
@@ -30,9 +31,9 @@ def parity_report(
     Args:
         model: the model that was exported.
         export: folder of the export, of any format.
-        tolerance: float. The largest difference allowed, as a share of the largest value of an output (of 1
-            for smaller ones).
+        tolerance: float. The largest difference allowed, as a share of the largest value of an output.
         batch: int >= 1. Random examples.
+        least_scale: float. Of an output whose values are all smaller, the share is one of this.
         given: optional dict of name to array. Endpoints whose inputs are all there, in their shapes, are
             compared on these, too.
 
@@ -57,7 +58,9 @@ def parity_report(
         ask = endpoint.ask or _compiled(model, endpoint.answer)
         with _whole_float32():
             report["endpoints"][endpoint.name] = {
-                kind: differences(ask(arrays), served[endpoint.name](arrays), endpoint.points_into)
+                kind: differences(
+                    ask(arrays), served[endpoint.name](arrays), endpoint.points_into, least_scale
+                )
                 for kind, arrays in inputs.items()
             }
     if given is not None and not any("given" in kinds for kinds in report["endpoints"].values()):
@@ -109,7 +112,10 @@ def _fits_none(given: Mapping[str, np.ndarray]) -> ConfigError:
 
 
 def differences(
-    expected: Mapping[str, Any], received: Mapping[str, Any], points_into: Mapping[str, str] | None = None
+    expected: Mapping[str, Any],
+    received: Mapping[str, Any],
+    points_into: Mapping[str, str] | None = None,
+    least_scale: float = 1.0,
 ) -> dict[str, float]:
     """How far two answers are apart: the largest differences over all outputs, and whether classes agree.
 
@@ -117,6 +123,7 @@ def differences(
         expected, received: dicts of output to array or tensor. One that is missing, or a value that is not
             finite, counts as infinitely far.
         points_into: as of an `Endpoint`.
+        least_scale: float. The least that counts as the scale of an output.
 
     Returns:
         Dict with `max_abs`, the largest difference; `max_relative`, the largest as a share of the scale of an
@@ -130,7 +137,7 @@ def differences(
     for name, values in sides[0].items():
         difference = np.abs(values - sides[1][name]).max()
         difference = float(difference) if np.isfinite(difference) else float("inf")
-        scale = max(float(np.abs(values).max()), 1.0)
+        scale = max(float(np.abs(values).max()), least_scale)
         largest["max_abs"] = max(largest["max_abs"], difference)
         largest["max_relative"] = max(largest["max_relative"], difference / scale)
     agreements = [

@@ -7,11 +7,14 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
 
@@ -98,11 +101,14 @@ class RunFolder:
     def replace_preset(self, save: Callable[[str], None]) -> None:
         """Lets `save` write a preset to the folder it is given, and puts that in place in one step."""
         partial = self.path / ".preset.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        save(str(partial))
-        shutil.rmtree(self.preset, ignore_errors=True)
-        os.rename(partial, self.preset)
-        sync_folder(self.path)
+        with full_disk_named(self.preset):
+            shutil.rmtree(partial, ignore_errors=True)
+            save(str(partial))
+            for path in [*partial.rglob("*"), partial]:
+                sync_file(path)
+            shutil.rmtree(self.preset, ignore_errors=True)
+            os.rename(partial, self.preset)
+            sync_folder(self.path)
 
     def write_fault(self, fault: Mapping[str, Any]) -> None:
         """Keeps a fault in `faults.jsonl`; a full disk must not hide the fault itself."""
@@ -147,9 +153,15 @@ def full_disk_named(path: Path) -> Iterator[None]:
     """Turns "no space left" and other write errors into a CheckpointError that names `path`."""
     try:
         yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    except (OSError, SafetensorError) as error:
+        full = _number_of(error) in (errno.ENOSPC, errno.EDQUOT)
         raise CheckpointError(
-            f"{path.name} could not be written: {error.strerror or error}.",
+            f"{path.name} could not be written: {getattr(error, 'strerror', None) or error}.",
             path=path, stage="save", reason="disk_full" if full else "not_writable",
         ) from error  # fmt: skip
+
+
+def _number_of(error: Exception) -> int | None:
+    """The system's number of an error; safetensors and HDF5 say it in their message alone."""
+    said = re.search(r"(?:os error|errno =) (\d+)", str(error))
+    return int(said[1]) if said else getattr(error, "errno", None)

@@ -18,6 +18,8 @@ from zorro_keras.applications.training.task import task_module
 SPEED_ONLY = ("config.data.num_workers", "config.data.deadline_seconds", "config.data.max_worker_bytes")
 # What may differ, too, and changes the order of sums: the numbers agree to rounding.
 ROUNDING_ONLY = ("config.training.distribute", "config.training.model_devices")
+# What may differ, too, and decides what becomes of sources that cannot be read.
+FAULTS_ONLY = ("config.data.on_error", "config.data.max_bad_fraction", "config.data.max_pixels")
 _VERSIONED = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -33,8 +35,8 @@ def identity(task: str, config: Any, data: Any) -> dict[str, Any]:
     }
 
 
-def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Console) -> None:
-    """Writes `config.json` of a new run, or checks that the run in the folder is this one.
+def check_same_run(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Console) -> None:
+    """Checks that a run that the folder holds is this one.
 
     A setting that the run does not know, because it is newer, counts as its default.
 
@@ -49,7 +51,6 @@ def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Con
         ConfigError: if anything else differs that decides its numbers.
     """
     if not folder.config_file.exists():
-        folder.write_config(mine)
         return
     if not resume:
         raise ConfigError(
@@ -61,7 +62,10 @@ def claim(folder: RunFolder, mine: Mapping[str, Any], resume: bool, console: Con
     for line in lines:
         if line.startswith(("versions.", *ROUNDING_ONLY)):
             console.print(f"Note: {line}. The run goes on, but not bit for bit.")
-    changed = [line for line in lines if not line.startswith(("versions.", *SPEED_ONLY, *ROUNDING_ONLY))]
+        if line.startswith(FAULTS_ONLY):
+            console.print(f"Note: {line}, from here on.")
+    may_differ = ("versions.", *SPEED_ONLY, *ROUNDING_ONLY, *FAULTS_ONLY)
+    changed = [line for line in lines if not line.startswith(may_differ)]
     data_changed = [line for line in changed if line.startswith("data.")]
     if data_changed:
         raise CheckpointError(

@@ -15,6 +15,7 @@ from zorro_keras.applications import demo as demo_module
 from zorro_keras.applications.pipelines.faults import ConfigError, MediaError, TrainingError
 from zorro_keras.applications.reproduce import command as reproduce_module
 from zorro_keras.applications.training import fit
+from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.applications.training.task import TASKS, commands_of, task_module
 
 HEAVY = {"keras", "keras_hub", "tensorflow", "jax", "torch", "av", "matplotlib"}
@@ -168,6 +169,22 @@ def test_training_without_data_takes_those_that_the_task_makes(task, tmp_path, m
     assert (name, data, out) == (task, str(run / "default_data" / "made.txt"), str(run))
     run_folder(run, task)
     assert cli.main(["evaluate", str(run)]) == 0 and evaluated == [run / "default_data"]
+
+
+def test_data_that_a_task_makes_are_left_alone_while_another_process_trains_on_them(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(task_module("masked_language", "data"), "default_data", made)
+    with RunFolder(tmp_path).locked():
+        assert cli.main(["train", "masked_language", "--out", str(tmp_path)]) == 4
+    assert "Another process is training into this run folder" in capsys.readouterr().err
+    assert not list(tmp_path.glob("default_data*"))
+
+
+def test_hosts_that_train_together_need_data(tmp_path, capsys):
+    words = ["train", "masked_language", "--out", str(tmp_path), "--coordinator", "here:1"]
+    assert cli.main(words) == 2
+    assert "Several hosts need `--data`" in capsys.readouterr().err
 
 
 def made(folder):

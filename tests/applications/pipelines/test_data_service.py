@@ -64,9 +64,9 @@ def test_a_worker_that_is_killed_changes_no_batch_and_a_restart_goes_on(shards, 
     expected = clips.digests(training_dataset(shards, clips._config(), clips.preprocess), count)
     original = data_service._read_here
 
-    def watched(build, steps):
-        read_here.extend(steps)
-        return original(build, steps)
+    def watched(build, step):
+        read_here.append(step)
+        return original(build, step)
 
     monkeypatch.setattr(data_service, "_read_here", watched)
     _, address = worker("--port", "0")
@@ -121,11 +121,19 @@ def test_batches_come_in_the_order_of_their_steps():
 
 
 def test_what_does_not_come_is_read_here_and_dropped_if_it_comes_late(monkeypatch):
-    monkeypatch.setattr(data_service, "MAX_EARLY", 3)
+    monkeypatch.setattr(data_service, "FEW_EARLY", 3)
     said = []
     found = in_order([4, 6, 7, 3, 5, 8, 9], 7, said.append)
-    assert said == ["Note: batches that the service lost are read here: 2 from step 3 on."]
-    assert found == [f"{'read' if step in (3, 5) else 'served'} {step}" for step in range(3, 10)]
+    assert found == [f"{'read' if step == 3 else 'served'} {step}" for step in range(3, 10)]
+    assert said == ["Note: batch 3 has not come from the data service: it is read here."]
+
+
+def test_a_batch_that_was_late_makes_the_next_ones_be_waited_for(monkeypatch):
+    """Of three workers one is slow: once that is known, nothing of it is read twice."""
+    monkeypatch.setattr(data_service, "FEW_EARLY", 2)
+    found = in_order([4, 5, 3, 6, 8, 9, 7, 10, 12, 13, 11], 9)
+    assert [batch for batch in found if batch.startswith("read")] == ["read 3"]
+    assert [int(batch.split()[1]) for batch in found] == list(range(3, 12))
 
 
 def test_a_service_that_is_gone_or_silent_stops_the_run(monkeypatch):

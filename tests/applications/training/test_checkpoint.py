@@ -1,17 +1,20 @@
 import errno
 import json
+import os
+import resource
 import shutil
 
 import keras
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, TrainingError
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import TrainingConfig
 from zorro_keras.applications.training.optimizer import build_optimizer
-from zorro_keras.applications.training.run_folder import RunFolder
+from zorro_keras.applications.training.run_folder import RunFolder, full_disk_named
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -155,6 +158,54 @@ def test_a_failing_disk_never_costs_the_old_checkpoint(saved, code):
     assert newest(folder)[0].epoch == 2
     checkpoint.save(folder, second, step=30, state=state(3), write_tensors=save_file)
     assert newest(folder)[0].epoch == 3
+
+
+def test_a_disk_that_refuses_the_tensors_is_named_as_any_other(saved):
+    """The library that writes them has an error of its own: here of a file that may not be so large."""
+    folder, _, second = saved
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(
+            CheckpointError, match="step-00000030 could not be written: .*os error 27"
+        ) as raised:
+            checkpoint.save(folder, second, step=30, state=state(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.reason == "not_writable"
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000010", "step-00000020"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+        OSError(
+            "Can't write data (file write failed: errno = 28, error message = 'No space left on device')"
+        ),
+    ],
+)
+def test_a_full_disk_is_told_from_other_errors_by_its_number(error, tmp_path):
+    with pytest.raises(CheckpointError) as raised, full_disk_named(tmp_path / "x"):
+        raise error
+    assert raised.value.reason == "disk_full"
+
+
+def test_what_a_writer_of_the_same_number_left_is_in_nobodys_way(saved):
+    """In a container the process that goes on often has the number of the one that was killed."""
+    folder, _, second = saved
+    for step in (10, 30):
+        partial = folder / f".step-{step:08d}.partial-{os.getpid()}"
+        partial.mkdir()
+        (partial / "variables.safetensors").write_bytes(b"half")
+    checkpoint.save(folder, second, step=30, state=state(3))
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000020", "step-00000030"]
+
+
+def test_who_may_read_the_state_may_read_the_tensors(saved):
+    folder, _, _ = saved
+    modes = {path.stat().st_mode for path in (folder / "step-00000020").iterdir()}
+    assert len(modes) == 1
 
 
 def test_no_checkpoint_ever_holds_nan(saved):

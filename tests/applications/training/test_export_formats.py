@@ -20,7 +20,7 @@ from zorro_keras.applications.audio_visual_classification import (
 )
 from zorro_keras.applications.pipelines.faults import ConfigError, TrainingError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
-from zorro_keras.applications.training import export_formats
+from zorro_keras.applications.training import export, export_formats
 from zorro_keras.applications.training.endpoints import endpoints_of
 from zorro_keras.applications.training.export import export_task
 from zorro_keras.applications.training.export_formats import check_format, write_export
@@ -121,6 +121,15 @@ def test_what_int8_costs_is_told_on_inputs_of_ones_own(task, serving, tmp_path):
     assert "given" in report["serve_raw"] and "given" not in report["serve_audio_video"]
     with pytest.raises(ConfigError, match=r"must be those of an endpoint, by name. Received: \{'audio'"):
         parity_report(task, serving[1], tolerance=0.25, given={"audio": np.zeros((2, 3), "float32")})
+
+
+def test_int8_is_measured_by_the_size_of_small_outputs_too():
+    """A quarter is allowed: of 1, an embedding of length 1 could be anything."""
+    embedding, zeros = {"audio": np.full((2, 256), 1 / 16)}, {"audio": np.zeros((2, 256))}
+    assert differences(embedding, zeros)["max_relative"] == 1 / 16
+    least_scale = export._comparison(export.ExportOptions(int8=True))["least_scale"]
+    assert differences(embedding, zeros, least_scale=least_scale)["max_relative"] == 1.0
+    assert "least_scale" not in export._comparison(export.ExportOptions())
 
 
 def test_int8_is_refused_where_it_costs_more_than_is_allowed(task, serving):

@@ -23,6 +23,7 @@ from zorro_keras.applications.training.config import TrainingConfig, apply_overr
 from zorro_keras.applications.training.fit import steps_per_epoch, train
 from zorro_keras.applications.training.labels import with_checked_labels
 from zorro_keras.applications.training.run import open_run
+from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.applications.training.task import named_config, task_module
 
 tf = pytest.importorskip("tensorflow")
@@ -210,6 +211,31 @@ def test_what_only_changes_the_speed_may_change_and_changes_no_bit(copied, finis
     assert tensors_of(run) == tensors_of(finished[0])
 
 
+def test_what_becomes_of_bad_sources_may_be_decided_anew():
+    """Else a run that a damaged file has stopped could never go on."""
+    before = {"on_error": "raise", "max_bad_fraction": 0.01, "max_pixels": None, "seconds": 2.0}
+    about = {"task": "toy", "config": {"data": before}, "versions": {}}
+    folder, said = RunFolder("absent"), StringIO()
+    folder.config_file, folder.read_config = Path(__file__), lambda: about
+    for name, value in {"on_error": "skip", "max_bad_fraction": 0.5, "max_pixels": 9}.items():
+        mine = {**about, "config": {"data": {**before, name: value}}}
+        run_identity.check_same_run(folder, mine, True, Console(file=said, width=200))
+        assert f"Note: config.data.{name}: {before[name]} -> {value}, from here on." in said.getvalue()
+    with pytest.raises(ConfigError, match="seconds"):
+        other = {**about, "config": {"data": {**before, "seconds": 3.0}}}
+        run_identity.check_same_run(folder, other, True, quiet())
+
+
+def test_a_configuration_that_is_refused_does_not_claim_the_folder(toy, tmp_path):
+    wrong = apply_overrides(toy.Config(), ["training.epochs=1", "training.batch_size=5000"])
+    with pytest.raises(ConfigError, match=r"`training.batch_size` must be at most"):
+        train("toy", wrong, "points-1", str(tmp_path), console=quiet())
+    train(
+        "toy", apply_overrides(wrong, ["training.batch_size=16"]), "points-1", str(tmp_path), console=quiet()
+    )
+    assert RunFolder(tmp_path).read_config()["config"]["training"]["batch_size"] == 16
+
+
 def test_no_resume_refuses_a_folder_that_holds_a_run(copied):
     run, config = copied
     with pytest.raises(ConfigError, match="already holds a run"):
@@ -253,6 +279,8 @@ def test_labels_outside_zero_and_one_are_caught_on_the_host(bad):
     good = tf.data.Dataset.from_tensors((y, y))
     checked = next(with_checked_labels(good, 3, smoothing=0.3).as_numpy_iterator())[1]
     np.testing.assert_allclose(checked, 0.7 * y + 0.1, rtol=1e-6)
+    apart = with_checked_labels(good, 3, smoothing=0.3, multi_label=True)  # as Keras smooths yes and no
+    np.testing.assert_allclose(next(apart.as_numpy_iterator())[1], 0.7 * y + 0.15, rtol=1e-6)
     y = np.where(y == 1, np.float32(bad), y)
     spoiled = with_checked_labels(tf.data.Dataset.from_tensors((y, y)), 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[bad_label\] Labels must lie within"):
