@@ -26,12 +26,10 @@ TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routin
 	applications/audio_visual_classification/test_foreign_shards.py applications/reproduce applications/plan losses/test_contrastive_devices.py \
 	$(addprefix applications/training/test_,asked_to_stop.py finite.py html_page.py litert_kernels.py report.py) \
 	$(addprefix applications/training/distribution/test_,spread_steps.py elastic_run.py copied_steps.py copied_run.py) \
-	$(addprefix applications/masked_language/test_,learning.py masking.py rows.py) \
-	applications/optical_flow/test_tiles.py \
-	test_accelerator_programs.py test_benchmarks.py test_layering.py test_packaging.py test_public_index.py test_readme.py) \
-	$(addprefix --ignore=,$(wildcard tests/applications/*/test_data.py) $(wildcard tests/applications/*/test_config.py) \
-	$(wildcard $(addprefix tests/applications/text_classification/test_,*_files.py *_text.py scores.py)) \
-	tests/applications/starcraft_units/test_scores.py)
+	test_accelerator_programs.py test_benchmarks.py test_layering.py test_packaging.py test_public_index.py test_readme.py)
+TASKS_TESTED_ONCE = $(addprefix --ignore=,$(wildcard $(addprefix tests/applications/,*/test_data.py */test_config.py \
+	$(addprefix text_classification/test_,*_files.py *_text.py scores.py) starcraft_units/test_scores.py \
+	$(addprefix masked_language/test_,learning.py masking.py rows.py) optical_flow/test_tiles.py)))
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 export KERAS_BACKEND ?= jax
@@ -64,7 +62,7 @@ test: $(addprefix test-,$(BACKENDS))
 test-jax test-tensorflow: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
 test-torch: $(DEV) $(TORCH_STAMP)
 test-jax test-tensorflow test-torch: test-%:
-	KERAS_BACKEND=$* $(PYTEST) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE))
+	KERAS_BACKEND=$* $(PYTEST) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE) $(TASKS_TESTED_ONCE))
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -30,13 +30,16 @@ NEEDS_TENSORFLOW = {"classify_a_folder_of_images", "export_and_serve", "train_on
 TRAINS_FOR_LONG = {"fill_in_masked_text", "perceiver_of_your_own", "search_clips_by_words"}
 
 
+def marks_of(example):
+    return [pytest.mark.tensorflow] * (example in NEEDS_TENSORFLOW) + [pytest.mark.slow] * (
+        example == "search_clips_by_words"
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
 @pytest.mark.parametrize(
     "example",
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.tensorflow] * (path.stem in NEEDS_TENSORFLOW))
-        for path in EXAMPLES
-    ],
+    [pytest.param(path, id=path.stem, marks=marks_of(path.stem)) for path in EXAMPLES],
 )
 def test_the_example_runs_and_says_what_it_promises(example, tmp_path, monkeypatch, capfd, request):
     if example.stem in TRAINS_FOR_LONG:

@@ -116,7 +116,8 @@ def test_every_subset_has_endpoints(kind):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("kind", ["zorro_swin", "zorro_hip"])  # test_export.py has the other
+# test_export.py has the other
+@pytest.mark.parametrize("kind", [pytest.param("zorro_swin", marks=pytest.mark.slow), "zorro_hip"])
 def test_an_export_says_what_the_model_says_and_keeps_streams_apart(kind, tmp_path, monkeypatch):
     tf = pytest.importorskip("tensorflow")
     from zorro_keras.applications.training.export import export_task
