@@ -123,11 +123,20 @@ def test_clips_without_labels_are_evaluated_without_the_probe(media, run, tmp_pa
     assert "Class by class" not in (tmp_path / "out" / "report.html").read_text()
 
 
+def assert_close(said, other):
+    """Figures of one file in batches of other sizes: sums in another order move the last of six digits."""
+    assert list(said) == list(other) and said["source"] == other["source"]
+    assert said["mean_likeness"] == pytest.approx(other["mean_likeness"], abs=2e-6)
+    for row, other_row in zip(said["windows"], other["windows"], strict=True):
+        assert row == pytest.approx(other_row, abs=2e-6)
+
+
 def test_prediction_says_how_sound_and_picture_go_together_window_by_window(run, embedder, tmp_path, capsys):
     clip = write(tmp_path / "clip.mp4", 1, seconds=1.5)
     assert commands.predict(run / "preset", clip) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said == likeness_of_file(run, clip, batch_size=2)
+    other = likeness_of_file(run, clip, batch_size=2)
+    assert_close(said, other)
     assert [row["start_seconds"] for row in said["windows"]] == [0.0, 0.64, 1.28]
     window = decode_window(clip, CLIP, start_seconds=0.64)
     ((_, vectors),) = embedder.of_windows([window])
