@@ -74,6 +74,7 @@ def plan(
         "overrides": list(overrides),
         "num_classes": len(label_names),
         "compiled_for": jax.default_backend(),
+        "distribute": config.training.distribute,
         **told,
         "batch_size": batch_size,
         "memory": {**dataclasses.asdict(asked), "total": asked.total},

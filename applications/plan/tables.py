@@ -14,6 +14,10 @@ FOR_CPU = (
     "Compiled by JAX for this machine's processor; another device lays out its arrays in its own way. "
     "A processor computes bfloat16 in float32: where mixed precision is at home a step takes less than this."
 )
+FOR_ONE_DEVICE = (
+    "For one device that holds the whole batch and all weights: what `training.distribute={}` spreads over "
+    "others is not taken off."
+)
 
 
 def show(plan: dict[str, Any], console: Console | None = None) -> None:
@@ -25,6 +29,8 @@ def show(plan: dict[str, Any], console: Console | None = None) -> None:
         console.print(table, highlight=False)
     if "device" in plan:
         console.print(_device(plan), highlight=False, soft_wrap=True)
+    if plan["distribute"] != "none":
+        console.print(FOR_ONE_DEVICE.format(plan["distribute"]), highlight=False, soft_wrap=True)
     if plan["compiled_for"] == "cpu":
         console.print(FOR_CPU, highlight=False, soft_wrap=True)
 

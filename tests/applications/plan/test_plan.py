@@ -59,6 +59,9 @@ def test_a_plan_is_for_people(monkeypatch):
         "A batch of 890 fits into 900 MB of 1.00 GB: it takes 900 MB.",
     ):
         assert words in said.getvalue()
+    assert "For one device" not in said.getvalue()
+    tables.show({**plan, "distribute": "data"}, Console(file=said, width=200))
+    assert "what `training.distribute=data` spreads over others is not taken off" in said.getvalue()
 
 
 def test_a_device_that_is_too_small_for_any_batch_is_told_so(monkeypatch):
