@@ -48,6 +48,25 @@ def test_fit_lowers_the_loss(options):
     assert model.evaluate(x, y, batch_size=8, verbose=0) < 0.7 * before
 
 
+def test_an_output_that_an_absent_input_asks_for_is_not_judged():
+    model = PerceiverIOBackbone(
+        {"text": text(), "image": image()},
+        layers.PerceiverEncoder(num_latents=5, latent_dim=8, num_layers=1, num_heads=2),
+        {
+            "label": layers.OutputAdapter(layers.LearnedArray(3, 8), layers.ClassificationHead(3)),
+            "tags": layers.OutputAdapter("text", keras.layers.Dense(2)),
+        },
+        layers.PerceiverDecoder(),
+    )
+    x = {"text": ids(4), "image": np.ones((4, 6, 10, 3), "float32")}
+    y = {"label": x["text"][:, 0] % 3, "tags": np.ones((4, 11, 2), "float32")}
+    model.compile("sgd", {**LOSS, "tags": "mse"})
+    model.fit(x, y, verbose=0)
+    found = model.evaluate({"image": x["image"]}, y, return_dict=True, verbose=0)
+    assert found["tags_loss"] == 0.0
+    np.testing.assert_allclose(found["loss"], found["label_loss"], rtol=1e-6)
+
+
 def test_remat_and_chunks_learn_what_is_learned_without():
     models = [small(), small(remat=True, key_chunk=4, query_chunk=2)]
     models[1].set_weights(models[0].get_weights())

@@ -215,6 +215,36 @@ def test_predict_answers_to_any_subset(kind):
     np.testing.assert_allclose(audio["audio"], joint["audio"], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # for the video's weights, from audio
+@pytest.mark.parametrize("first, then", [(("audio", "video"), ("audio",)), (("audio",), ("audio", "video"))])
+def test_fit_and_evaluate_take_any_subset_in_any_order(first, then):
+    backbone = build("vit", num_layers=1)
+    width, labels = backbone.hidden_dim, ("audio", "video", "global")
+    y = {name: np.full((2, width), place, "float32") for place, name in enumerate(labels)}
+    metrics = {"video": ["mae"], "global": [keras.metrics.MeanAbsoluteError(name="off")]}
+    backbone.compile("sgd", dict.fromkeys(labels, "mse"), metrics=metrics)
+    for given in (first, then):
+        x = {name: clips()[name] for name in given}
+        backbone.fit(x, y, sample_weight=np.array([1.0, 2.0]), verbose=0)
+        found = backbone.evaluate(x, y, return_dict=True, verbose=0)
+        outputs = run(backbone, x)
+        expected = {name: np.square(outputs[name] - y[name]).mean() for name in labels if name in outputs}
+        for name in labels:  # of what no input makes nothing is counted
+            np.testing.assert_allclose(found[f"{name}_loss"], expected.get(name, 0.0), rtol=1e-4)
+        np.testing.assert_allclose(found["loss"], sum(expected.values()), rtol=1e-4)
+        off = np.abs(outputs["global"] - y["global"]).mean()
+        np.testing.assert_allclose(found["global_off"], off, rtol=1e-4)
+        video = np.abs(outputs["video"] - y["video"]).mean() if "video" in given else 0.0
+        np.testing.assert_allclose(found["video_mae"], video, rtol=1e-4)
+
+
+def test_labels_of_unknown_outputs_are_refused():
+    backbone = build("vit", num_layers=1)
+    backbone.compile("sgd", {"audio": "mse"})
+    with pytest.raises(ValueError, match=r"`y` may name .* Did you mean 'audio' for 'audoi'\?"):
+        backbone.evaluate(clips(), {"audoi": np.zeros((2, backbone.hidden_dim), "float32")}, verbose=0)
+
+
 def test_no_layer_is_left_unbuilt(kind):
     # On JAX one unbuilt layer makes every `predict` run the whole model eagerly first.
     assert [layer.name for layer in model(kind)._flatten_layers() if not layer.built] == []
