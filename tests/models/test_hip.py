@@ -290,3 +290,11 @@ def test_wrong_inputs_are_named():
         model()({"vidoe": clips()["video"]})
     with pytest.raises(ValueError, match=r"Stream `video` must have the shape \(batch, 11, 3\)"):
         model()({"video": clips()["video"][:, :7]})
+
+
+def test_ids_in_float_arrays_arrive_whole_in_half_precision():
+    streams, ids = {"words": zs.Tokens(length=6, vocabulary_size=262)}, np.array([[1, 2, 3, 4, 5, 257]])
+    backbone = build(streams=streams, labels=None, dtype="mixed_bfloat16")
+    for name, output in backbone({"words": ids}).items():
+        again = backbone({"words": ids.astype("float32")})[name]
+        np.testing.assert_array_equal(array(again), array(output))

@@ -194,3 +194,10 @@ def test_an_unknown_size_is_named():
         ValueError, match=r"must be one of \['tiny', 'small', 'base', 'large'\]. Received: variant='huge'"
     ):
         ZorroViTBackbone.from_variant("huge", STREAMS)
+
+
+def test_ids_in_float_arrays_arrive_whole_in_half_precision():
+    words = build({"words": zs.Tokens(length=3, vocabulary_size=262)}, dtype="mixed_bfloat16")
+    ids = np.array([[1, 2, 257]])  # bfloat16 has 256 and 258
+    for name, output in arrays(words({"words": ids})).items():
+        np.testing.assert_array_equal(array(words({"words": ids.astype("float32")})[name]), output)

@@ -37,7 +37,7 @@ class Tokenizer(keras.layers.Layer):
     """
 
     def __init__(self, stream, hidden_dim, kernel_initializer=None, use_positions=True, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # `call` casts what may be cast: not ids in float arrays
         if isinstance(stream, dict):
             stream = keras.saving.deserialize_keras_object(stream)
         self.stream = stream
