@@ -64,3 +64,35 @@ def test_shared_parts_come_back_as_one_from_a_preset(model, tmp_path):
     found, expected = loaded(given()), model(given())
     for name, answer in expected.items():
         np.testing.assert_allclose(array(found[name]), array(answer), atol=1e-6)
+
+
+def test_the_parts_of_a_trained_model_go_on_with_its_joins(tmp_path):
+    def text(width=4):
+        return layers.InputAdapter(streams.Tokens(7, 11), width)
+
+    def label(width):
+        return layers.OutputAdapter(layers.LearnedArray(2, width))
+
+    image = layers.InputAdapter(streams.Image(4, 6, patch=(2, 2)))
+    encoder = layers.PerceiverEncoder(num_latents=3, latent_dim=8, num_layers=1, num_heads=2)
+    inputs, outputs = {"text": text(), "image": image}, {"a": label(3), "b": label(5)}
+    old = PerceiverIOBackbone(
+        inputs, encoder, outputs, layers.PerceiverDecoder(), input_padding=1, mask_rates={"image": 0.5}
+    )
+    new = PerceiverIOBackbone(
+        inputs, encoder, outputs, old.decoder, input_join=old.input_join, query_join=old.query_join
+    )
+    x = {"text": np.arange(14).reshape(2, 7) % 11, "presence": {"text": np.array([True, False])}}
+    for name, answer in old(x).items():
+        np.testing.assert_array_equal(array(new(x)[name]), array(answer))
+    new.save(tmp_path / "new.keras")
+    loaded = keras.saving.load_model(tmp_path / "new.keras")
+    for name, answer in old(x).items():
+        np.testing.assert_allclose(array(loaded(x)[name]), array(answer), atol=1e-6)
+
+    further = {"input_join": old.input_join}
+    PerceiverIOBackbone(inputs, encoder, {"c": label(3)}, layers.PerceiverDecoder(), **further)
+    with pytest.raises(ValueError, match=r"`input_join` must be of a model with just \['image'\]"):
+        PerceiverIOBackbone({"image": image}, encoder, outputs, old.decoder, **further)
+    with pytest.raises(ValueError, match=r"`elements` must be of the channels .*'text': 4.*: text=5"):
+        PerceiverIOBackbone({"text": text(5), "image": image}, encoder, outputs, old.decoder, **further)

@@ -29,7 +29,8 @@ class ModalityJoin(keras.layers.Layer):
         Tensor `(B, sum of T, dim)`, dim = the largest C + `min_padding`.
 
     Raises:
-        ValueError: for a negative padding, rates out of range, or rates of unknown modalities.
+        ValueError: for a negative padding, rates out of range, rates of unknown modalities, or modalities of
+            other names or widths than at first.
 
     Reference:
         Perceiver IO, arXiv 2107.14795, appendices on multimodal autoencoding and AudioSet.
@@ -47,7 +48,7 @@ class ModalityJoin(keras.layers.Layer):
         self.seed = seed
 
     def build(self, elements_shape):
-        channels = {name: shape[-1] for name, shape in elements_shape.items()}
+        self.channels = channels = {name: shape[-1] for name, shape in elements_shape.items()}
         self.dim = max(channels.values()) + self.min_padding
         if unknown := sorted(set(self.mask_rates) - set(channels)):
             raise ValueError(f"`mask_rates` may name {sorted(channels)}. Received: unknown {unknown}")
@@ -84,7 +85,14 @@ class ModalityJoin(keras.layers.Layer):
             parts = [joined[:, start:end] for start, end in zip([0, *ends], ends, strict=False)]
         return dict(zip(names, parts, strict=True))
 
+    def _check(self, name, x):
+        if self.channels.get(name) != x.shape[-1]:
+            raise ValueError(
+                f"`elements` must be of the channels {dict(self.channels)}. Received: {name}={x.shape[-1]}"
+            )
+
     def _padded(self, name, x):
+        self._check(name, x)
         if name not in self.paddings:
             return x
         padding = ops.cast(self.paddings[name], x.dtype)
@@ -102,6 +110,8 @@ class ModalityJoin(keras.layers.Layer):
         return self.add_weight(name=name, shape=(1, channels), initializer=learned_array())
 
     def compute_output_spec(self, elements, masked=None, training=None):
+        for name in elements:
+            self._check(name, elements[name])
         batch, lengths = next(iter(elements.values())).shape[0], [x.shape[1] for x in elements.values()]
         length = None if None in lengths else sum(lengths)
         return keras.KerasTensor((batch, length, self.dim), dtype=self.compute_dtype)

@@ -7,7 +7,7 @@ from zorro_keras.layers import ModalityJoin
 from zorro_keras.models import perceiver_io_variants as variants
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.perceiver_config import parts_config, parts_from_config, set_dtype
-from zorro_keras.models.perceiver_parts import PerceiverParts, check_parts
+from zorro_keras.models.perceiver_parts import PerceiverParts, check_joins, check_parts
 from zorro_keras.models.stream_inputs import StreamInputs
 from zorro_keras.models.unknown_names import check_names
 
@@ -17,8 +17,9 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
     """Inputs are read by latents, the latents think, and output queries read the latents.
 
     The four parts are layers that a user recombines freely; a part given to two models is shared by them, so
-    a pretrained encoder goes on with new outputs by being passed on. A layer in two places of one model is
-    shared by them too, also after saving.
+    a pretrained encoder goes on with new outputs by being passed on, and with several inputs their
+    `input_join`, which has learned vectors as well. A layer in two places of one model is shared by them too,
+    also after saving.
 
     Args:
         input_adapters: dict of input to `InputAdapter`. Several inputs are brought to one width and joined.
@@ -32,6 +33,9 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             learned mask vector in training. An input named here is shown as mask vectors where it is absent;
             others are then not read at all. `None` for none.
         seed: int, seed of the masks.
+        input_join: `ModalityJoin` of another model of the same inputs, its `input_join`, to go on with, in
+            place of `input_padding`, `mask_rates` and `seed`, which it has; `None` for a new one.
+        query_join: the same for the queries of the same outputs, in place of `query_padding`.
         dtype: dtype policy of every part, none of which may be built yet in another one; `None` leaves each
             its own.
 
@@ -82,6 +86,8 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         query_padding=2,
         mask_rates=None,
         seed=0,
+        input_join=None,
+        query_join=None,
         dtype=None,
         name="perceiver_io_backbone",
         **kwargs,
@@ -97,13 +103,18 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         check_names("mask_rates", mask_rates or (), input_adapters)
         layers = [*input_adapters.values(), encoder, decoder]
         layers += [part for adapter in output_adapters.values() for part in adapter.layers]
+        layers += [join for join in (input_join, query_join) if join is not None]
         if dtype is not None:
             set_dtype(layers, dtype)
         dtype = encoder.dtype_policy if dtype is None else dtype
-        input_join = query_join = None
-        if len(input_adapters) > 1 or mask_rates:
+        if input_join is not None:
+            input_padding, mask_rates = input_join.min_padding, dict(input_join.mask_rates) or None
+            seed = input_join.seed
+        elif len(input_adapters) > 1 or mask_rates:
             input_join = ModalityJoin(input_padding, mask_rates, seed, dtype=dtype, name="input_join")
-        if len(output_adapters) > 1:
+        if query_join is not None:
+            query_padding = query_join.min_padding
+        elif len(output_adapters) > 1:
             query_join = ModalityJoin(query_padding, dtype=dtype, name="query_join")
         parts = PerceiverParts(input_adapters, encoder, output_adapters, decoder, input_join, query_join)
 
@@ -113,6 +124,7 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
             for name, adapter in input_adapters.items()
         }
         outputs = parts.answer(StreamInputs(inputs))
+        check_joins(parts)
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, name=name, **kwargs)
 
         # === Config ===
@@ -148,6 +160,16 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
     def decoder(self):
         """The `PerceiverDecoder`."""
         return self.parts.decoder
+
+    @property
+    def input_join(self):
+        """The `ModalityJoin` of the inputs; `None` for a single one that is never masked."""
+        return self.parts.input_join
+
+    @property
+    def query_join(self):
+        """The `ModalityJoin` of the queries; `None` for a single output."""
+        return self.parts.query_join
 
     @property
     def input_adapters(self):
@@ -233,6 +255,7 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         return {
             **config,
             **parts_config(self.parts),
+            # What a join is made of; its weights are saved with the others.
             "input_padding": self.input_padding,
             "query_padding": self.query_padding,
             "mask_rates": self.mask_rates,

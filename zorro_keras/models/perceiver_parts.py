@@ -209,6 +209,22 @@ def check_parts(input_adapters, output_adapters):
             )
 
 
+def check_joins(parts):
+    """Does nothing if the joins are of just the inputs and outputs that there are.
+
+    Raises:
+        ValueError: for one that comes from a model of others.
+    """
+    joins = {"input_join": parts.input_adapters, "query_join": parts.output_adapters}
+    for argument, adapters in joins.items():
+        join = getattr(parts, argument)
+        if join is not None and set(join.channels) != set(adapters):
+            raise ValueError(
+                f"`{argument}` must be of a model with just {sorted(adapters)}. "
+                f"Received: one of {sorted(join.channels)}"
+            )
+
+
 def _check_picture(name, adapter, grid):
     front = asking_grid(adapter, grid)[:-2]
     if len(grid) < 2 or math.prod(front) > 1 or (adapter.leading or 1) > grid[0]:
