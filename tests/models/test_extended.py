@@ -8,7 +8,7 @@ from tests.backend import array
 from tests.models.test_zorro_backbones import BACKBONES, STREAMS, build, clips
 from zorro_keras import streams as zs
 from zorro_keras.applications.audio_visual_classification import AudioVisualClassifier
-from zorro_keras.models import extended
+from zorro_keras.models import ZorroViTBackbone, extended
 from zorro_keras.routing import Routing
 
 DEPTH = {"depth": zs.Image(height_px=6, width_px=4, channels=2, patch=(2, 2))}  # 3 x 2 tokens
@@ -110,3 +110,52 @@ def test_old_streams_that_would_read_something_else_are_refused():
 def test_changes_to_what_is_trained_are_refused(changes):
     with pytest.raises(ValueError, match="`changes` must leave "):
         extended(build("vit"), DEPTH, **changes)
+
+
+def test_what_is_learned_in_lora_weights_goes_on_once_it_is_in_the_kernels(tmp_path):
+    old = build("vit", num_layers=1)
+    for layer in old._flatten_layers():
+        if isinstance(layer, keras.layers.Dense):
+            layer.enable_lora(2)
+            layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+    for copy in (lambda: extended(old, DEPTH), lambda: old.resized(STREAMS)):
+        with pytest.raises(ValueError, match=r"must have its LoRA .* LoRA in .*'block_0/mlp"):
+            copy()
+    old.save(tmp_path / "old.keras")
+    new = extended(keras.saving.load_model(tmp_path / "old.keras"), DEPTH)
+    np.testing.assert_allclose(run(new, clips())["audio"], run(old, clips())["audio"], atol=1e-5)
+
+
+def test_a_zorro_of_ones_own_is_extended():
+    class Own(ZorroViTBackbone):
+        pass
+
+    assert isinstance(extended(build("vit", num_layers=1), DEPTH), ZorroViTBackbone)
+    own = Own(STREAMS, num_layers=1, num_heads=2, hidden_dim=14, mlp_dim=22)
+    assert isinstance(extended(own, DEPTH), Own)
+    with pytest.raises(ValueError, match="`backbone` must be one of .*'ZorroViTBackbone'"):
+        extended(keras.Sequential(), DEPTH)
+
+
+def frozen(backbone):
+    return {weight.path for weight in backbone.weights} - {w.path for w in backbone.trainable_weights}
+
+
+def test_copies_leave_alone_what_was_not_trainable(kind):
+    once = extended(build(kind), DEPTH, freeze=True)
+    twice = extended(once, {"touch": zs.Spectrogram(frames=4, bins=3, patch=(2, 3))})
+    assert frozen(once) and frozen(twice) == frozen(once)
+
+
+def test_further_streams_of_a_frozen_zorro_are_trainable():
+    old = build("vit", num_layers=1)
+    old.trainable = False
+    new = extended(old, DEPTH)
+    assert new.trainable_weights and {w.path for w in old.weights} == frozen(new)
+    assert not old.resized(STREAMS).trainable_weights
+
+
+def test_a_resized_zorro_leaves_alone_what_was_not_trainable():
+    old = build("vit", num_layers=1)
+    old.get_layer("block_0").trainable = False
+    assert frozen(old.resized(STREAMS)) == frozen(old) != set()

@@ -298,3 +298,10 @@ def test_ids_in_float_arrays_arrive_whole_in_half_precision():
     for name, output in backbone({"words": ids}).items():
         again = backbone({"words": ids.astype("float32")})[name]
         np.testing.assert_array_equal(array(again), array(output))
+
+
+def test_the_encoding_half_leaves_alone_what_was_not_trainable():
+    backbone = build()
+    backbone.parts.processor.trainable = False
+    half = backbone.encoding_half()
+    assert not half.parts.processor.trainable_weights and half.trainable_weights

@@ -1,5 +1,6 @@
 """Further streams for a Zorro that was trained without them."""
 
+from zorro_keras.models.copied import check_copyable, copy_trainable
 from zorro_keras.models.described_streams import streams_config
 from zorro_keras.models.zorro_parts import copy_part, parts_of, settings_of
 from zorro_keras.routing import Routing
@@ -9,7 +10,8 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
     """Returns a Zorro with further streams, and all that the given one has learned.
 
     What the streams that it had say does not change by a bit: none of them reads the new ones, and each has
-    the weights that it had. What reads everything, such as fusion, reads the new streams as well.
+    the weights that it had. What reads everything, such as fusion, reads the new streams as well. What was
+    not trainable stays so.
 
     Args:
         backbone: `ZorroViTBackbone`, `ZorroSwinBackbone` or `ZorroHiPBackbone`. It is left as it is.
@@ -18,13 +20,14 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
             of the inputs and reads all old ones reads the new ones, too.
         freeze: bool, whether training leaves everything alone but what belongs to the new streams alone, such
             as their tokenizers, so that it does not move the others either. Their queries in the read-out are
-            in one array with those of the others, and stay as they were made.
+            in one array with those of the others, and stay as they were made. A saved model does not keep
+            it: freeze what is loaded again, layer by layer.
         **changes: further arguments of the backbone to change, such as `windows` of a Zorro-Swin. A new
             stream of a Zorro-HiP has as many groups as the first stream, unless `levels` are given.
 
     Raises:
-        ValueError: if a name is taken, an old stream would read something else, or what is trained would be
-            of another size.
+        ValueError: if a name is taken, an old stream would read something else, what is trained would be of
+            another size, or is in LoRA weights.
 
     Example:
 
@@ -32,6 +35,8 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
     wider = zk.models.extended(backbone, {"caption": zk.streams.Tokens(length=12, vocabulary_size=262)})
     ```
     """
+    theirs = parts_of(backbone)
+    check_copyable(backbone)
     if taken := sorted({*streams} & {*backbone.routing, "global"}):
         raise ValueError(f"`streams` must have names that are not taken. Received: {taken}")
     old = list(backbone.streams)
@@ -43,16 +48,19 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
         **backbone.get_config(),
         "streams": streams_config({**backbone.streams, **streams}),
         "routing": routing.get_config(),
+        "trainable": True,  # the new part of it: `copy_trainable` is for the old
         **_levels(backbone, streams),
         **changes,
     }
     wider = type(backbone).from_config(config)
     if settings_of(wider, old) != settings_of(backbone, old):
         raise ValueError(f"`changes` must leave what is trained as it is. Received: {changes}")
-    theirs = parts_of(backbone)
     for part, layers in parts_of(wider).items():
-        if part in theirs and not copy_part(part, backbone, wider):
-            raise ValueError(f"`changes` must leave the {part} as it is. Received: {changes}")
+        if part in theirs:
+            if not copy_part(part, backbone, wider):
+                raise ValueError(f"`changes` must leave the {part} as it is. Received: {changes}")
+            for old_layer, layer in zip(theirs[part], layers, strict=True):
+                copy_trainable(old_layer, layer)
         if freeze and not any(part.endswith(f" {name}") for name in streams):
             for layer in layers:
                 layer.trainable = False

@@ -3,6 +3,7 @@
 from keras import ops
 
 from zorro_keras.layers import LearnedArray, LearnedPositions, Readout
+from zorro_keras.models.copied import places
 from zorro_keras.models.zorro_hip import ZorroHiPBackbone
 from zorro_keras.models.zorro_swin import ZorroSwinBackbone
 from zorro_keras.models.zorro_vit import ZorroViTBackbone
@@ -13,9 +14,12 @@ def parts_of(backbone):
 
     What belongs to one stream has its name in it, as the second word.
     """
-    return {ZorroViTBackbone: _vit, ZorroSwinBackbone: _swin, ZorroHiPBackbone: _hip}[type(backbone)](
-        backbone
-    )
+    kinds = {ZorroViTBackbone: _vit, ZorroSwinBackbone: _swin, ZorroHiPBackbone: _hip}
+    for kind, parts in kinds.items():
+        if isinstance(backbone, kind):
+            return parts(backbone)
+    names = [kind.__name__ for kind in kinds]
+    raise ValueError(f"`backbone` must be one of {names}. Received: backbone={backbone}")
 
 
 def settings_of(backbone, streams):
@@ -72,8 +76,8 @@ def copy_part(part, theirs, ours):
 
 def _copy_shared(new, old):
     """Copies the weights that are at one place in both layers; of queries, those of common outputs."""
-    copied, known = 0, dict(zip(_places(old), old.weights, strict=True))
-    for place, weight in zip(_places(new), new.weights, strict=True):
+    copied, known = 0, dict(zip(places(old), old.weights, strict=True))
+    for place, weight in zip(places(new), new.weights, strict=True):
         if place not in known:
             continue
         value = ops.convert_to_numpy(known[place])
@@ -88,11 +92,6 @@ def _copy_shared(new, old):
         weight.assign(value)
         copied += count
     return copied
-
-
-def _places(layer):
-    """Returns where in a layer each of its weights is."""
-    return [weight.path.rpartition(f"{layer.name}/")[2] for weight in layer.weights]
 
 
 def _cut(stream):

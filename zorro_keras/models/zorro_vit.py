@@ -6,6 +6,7 @@ from keras import ops, tree
 
 from zorro_keras.layers import Readout, TransformerBlock
 from zorro_keras.models.any_streams import AnyStreams
+from zorro_keras.models.copied import check_copyable, copy_trainable
 from zorro_keras.models.described_streams import streams_config, streams_of
 from zorro_keras.models.named_sizes import sizes_of
 from zorro_keras.models.routed_readout import check_routed
@@ -196,6 +197,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
         Args:
             streams: dict of the same names to descriptions with the same patches.
         """
+        check_copyable(self)
         config = {**self.get_config(), "streams": dict(streams)}
         resized = type(self).from_config(config)
         for name, tokenizer in self.transformer.tokenizers.items():
@@ -206,6 +208,7 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
         for layer in self.layers:
             if layer.weights and layer.name not in tokenizers:
                 resized.get_layer(layer.name).set_weights(layer.get_weights())
+        copy_trainable(self, resized)
         return resized
 
     def get_config(self):
