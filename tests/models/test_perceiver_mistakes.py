@@ -101,3 +101,30 @@ def test_a_query_mask_is_bool(model):
 def test_unknown_inputs_in_what_goes_with_them_are_refused(key, model):
     with pytest.raises(ValueError, match=rf"`{key}` may name .* Did you mean 'image' for 'imaeg'\?"):
         model.encode({"text": np.zeros((2, 11), "int32"), key: {"imaeg": np.ones((2,), bool)}})
+
+
+@pytest.mark.parametrize("name", ["presence", "positions"])
+def test_an_input_with_a_name_that_means_something_else_is_refused(name):
+    encoder = layers.PerceiverEncoder(num_latents=3, latent_dim=8, num_layers=1, num_heads=2)
+    label = {"label": layers.OutputAdapter(layers.LearnedArray(1, 5))}
+    with pytest.raises(ValueError, match=rf"`input_adapters` must name none of .* Received: \['{name}'\]"):
+        PerceiverIOBackbone({name: image()}, encoder, label, layers.PerceiverDecoder())
+
+
+@pytest.mark.parametrize("outputs", [("image",), ("image", "image")])
+def test_a_call_that_asks_for_nothing_is_refused(outputs):
+    asked = build({f"tags_{place}": layers.OutputAdapter(name) for place, name in enumerate(outputs)})
+    with pytest.raises(ValueError, match=r"`inputs` must hold one of \['image'\].* Received: \['text'\]"):
+        asked({"text": np.zeros((2, 11), "int32")})
+
+
+def test_a_mask_of_another_length_names_its_stream(model):
+    x, mask = np.zeros((2, 6, 10, 3), "float32"), np.ones((2, 14), bool)
+    with pytest.raises(ValueError, match=r"of stream `image` must have the shape \(batch, 15\).*\(2, 14\)"):
+        model({"image": x, "padding_mask": {"image": mask}})
+
+
+def test_inputs_of_different_batch_sizes_are_refused(model):
+    x = {"text": np.zeros((3, 11), "int32"), "image": np.zeros((2, 6, 10, 3), "float32")}
+    with pytest.raises(ValueError, match="equally many examples of each .*'text': 3, 'image': 2"):
+        model(x)

@@ -158,6 +158,11 @@ def test_inputs_that_do_not_fit_are_refused(inputs, message):
         model()(inputs)
 
 
+def test_a_stream_with_a_name_that_means_something_else_is_refused():
+    with pytest.raises(ValueError, match=r"`streams` must name none of .* Received: \['presence'\]"):
+        SwinBackbone({"presence": IMAGE["image"]}, **SIZES)
+
+
 def test_an_unknown_variant_is_refused():
     with pytest.raises(ValueError, match="`variant` must be one of .*'large'.*Received: variant='huge'"):
         SwinBackbone.from_variant("huge", IMAGE)

@@ -164,6 +164,15 @@ def test_the_transformer_takes_one_input_and_a_layer_at_least():
         transformer()({"unit": np.zeros((2, 13, 2), "float32")})
 
 
+def test_names_and_masks_that_cannot_be_are_refused(model):
+    adapter = layers.InputAdapter(streams.Embeddings(3, 4))
+    with pytest.raises(ValueError, match=r"`input_adapters` must name none of .* Received: \['positions'\]"):
+        models.EntityTransformerBackbone({"positions": adapter})
+    wrong = battle()["padding_mask"]["units"][:, :12]
+    with pytest.raises(ValueError, match=r"of stream `units` must have the shape \(batch, 13\)"):
+        model({**battle(), "padding_mask": {"units": wrong}})
+
+
 def test_no_two_dropouts_of_the_transformer_share_a_seed():
     model = transformer(dropout_rate=0.1)
     seeds = [layer.seed for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]

@@ -193,6 +193,10 @@ def test_an_example_without_any_stream_is_finite(kind):
     ({}, "At least one of the streams"),
     ({"audio": np.zeros((2, 6, 11))}, r"must have the shape \(batch, 6, 15\). Received: \(2, 6, 11\)"),
     (np.zeros((2, 6, 15)), "takes a dict"),
+    ({"audio": np.zeros((3, 6, 15)), "video": np.zeros((2, 4, 6, 10, 3))},
+     "equally many examples of each stream. Received: {'audio': 3, 'video': 2}"),
+    ({"audio": np.zeros((2, 6, 15)), "padding_mask": {"audio": np.ones((2, 14), bool)}},
+     r"`padding_mask` of stream `audio` must have the shape \(batch, 15\). Received: \(2, 14\)"),
 ])  # fmt: skip
 def test_wrong_inputs_are_explained(kind, wrong, message):
     if isinstance(wrong, dict) and "vidoe" in wrong:

@@ -240,6 +240,11 @@ class InputAdapter(keras.layers.Layer):
         """Returns the elements of an input along each axis: int, or what a backend calls a size it traces."""
         return tuple(self.stem.compute_output_shape(tuple(ops.shape(x)))[1:-1])
 
+    def known_grid(self, x):
+        """Returns the elements of an input along each axis: int, or `None` where it is not known yet."""
+        self._check_input(x)
+        return tuple(self.stem.compute_output_shape(tuple(x.shape))[1:-1])
+
     @property
     def num_elements(self):
         """Elements of an input of the stream's own sizes."""

@@ -6,7 +6,7 @@ import keras_hub
 from zorro_keras.layers import InputAdapter, TransformerBlock
 from zorro_keras.layers.block_stack import in_turn
 from zorro_keras.models.any_streams import AnyStreams
-from zorro_keras.models.stream_inputs import StreamInputs
+from zorro_keras.models.stream_inputs import StreamInputs, check_stream_names
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -60,6 +60,7 @@ class EntityTransformerBackbone(AnyStreams, keras_hub.models.Backbone):
                 "`input_adapters` must name one input, and `num_layers` be positive. "
                 f"Received: {list(input_adapters)}, num_layers={num_layers}"
             )
+        check_stream_names("input_adapters", input_adapters)
         # === Layers ===
         ((stream_name, adapter),) = input_adapters.items()
         policy = adapter.dtype_policy if dtype is None else keras.dtype_policies.get(dtype)
@@ -129,6 +130,8 @@ class EntityTransformerBackbone(AnyStreams, keras_hub.models.Backbone):
 
 def _answer(given, adapter: InputAdapter, blocks, norm, training=None):
     ((name, array),) = given.arrays.items()
+    if given.padding_mask:
+        given.check_length(name, adapter.known_grid(array))
     keep = given.keep(name)
     tokens = adapter(array, keep=keep, coordinates=given.positions.get(name), training=training)
     mask = None if keep is None else keep[:, None]  # B 1 T

@@ -8,7 +8,7 @@ from zorro_keras.models import perceiver_io_variants as variants
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.perceiver_config import parts_config, parts_from_config, set_dtype
 from zorro_keras.models.perceiver_parts import PerceiverParts, check_joins, check_parts
-from zorro_keras.models.stream_inputs import StreamInputs
+from zorro_keras.models.stream_inputs import StreamInputs, check_stream_names
 from zorro_keras.models.unknown_names import check_names
 
 
@@ -98,6 +98,7 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
                 "`input_adapters` and `output_adapters` must name at least one each. "
                 f"Received: {list(input_adapters)} and {list(output_adapters)}"
             )
+        check_stream_names("input_adapters", input_adapters)
         # === Layers ===
         check_parts(input_adapters, output_adapters)
         check_names("mask_rates", mask_rates or (), input_adapters)

@@ -46,13 +46,19 @@ class PerceiverParts:
 
     def answer(self, given: StreamInputs, training=None) -> dict:
         """Returns every output whose queries can be made from the given inputs."""
-        elements = self.elements(given, training)
-        latents = self.encode(given, elements, training)
         outputs = [
             name
             for name, adapter in self.output_adapters.items()
-            if not isinstance(adapter.queries, str) or adapter.queries in elements
+            if not isinstance(adapter.queries, str) or adapter.queries in given.arrays
         ]
+        if not outputs:
+            asking = sorted({adapter.queries for adapter in self.output_adapters.values()})
+            raise ValueError(
+                f"`inputs` must hold one of {asking}, whose elements ask for outputs. "
+                f"Received: {list(given.arrays)}"
+            )
+        elements = self.elements(given, training)
+        latents = self.encode(given, elements, training)
         pictures = self.pictures(outputs, given)
         queries = self.queries(outputs, latents, elements, pictures=pictures)
         query_mask = self.query_mask(outputs, given, pictures=pictures)
@@ -60,6 +66,8 @@ class PerceiverParts:
 
     def elements(self, given: StreamInputs, training=None) -> dict:
         """Returns the elements `(B, M, C)` of each input, positions included."""
+        for name in given.padding_mask:
+            given.check_length(name, self.input_adapters[name].known_grid(given.arrays[name]))
         return {
             name: self.input_adapters[name](
                 array, keep=given.keep(name), coordinates=given.positions.get(name), training=training

@@ -1,10 +1,12 @@
 """What a caller hands to a model of streams, checked and sorted."""
 
+import math
 from dataclasses import dataclass, field
 
 from keras import ops
 
 from zorro_keras.models.unknown_names import check_names
+from zorro_keras.streams import RESERVED_NAMES
 
 
 @dataclass
@@ -35,7 +37,8 @@ class StreamInputs:
                 tokens may lie anywhere.
 
         Raises:
-            ValueError: for anything but a dict, unknown names, wrong shapes, or no stream at all.
+            ValueError: for anything but a dict, unknown names, wrong shapes, different batch sizes, or no
+                stream at all.
         """
         if not isinstance(inputs, dict):
             raise ValueError(
@@ -51,13 +54,28 @@ class StreamInputs:
         arrays = {name: ops.convert_to_tensor(given[name]) for name in streams if name in given}
         for name, array in () if resizable else arrays.items():
             _check_shape(name, array.shape, streams[name].shape)
+        _check_batch(arrays)
         marks = {key: {n: v for n, v in by_stream[key].items() if n in arrays} for key in by_stream}
-        return cls(
+        parsed = cls(
             arrays,
             {name: _as_mask(mask, 1) for name, mask in marks["presence"].items()},
             {name: _as_mask(mask, 2) for name, mask in marks["padding_mask"].items()},
             {name: ops.convert_to_tensor(places) for name, places in marks["positions"].items()},
         )
+        for name in () if resizable else parsed.padding_mask:
+            parsed.check_length(name, streams[name].grid)
+        return parsed
+
+    def check_length(self, stream, grid):
+        """Does nothing unless the padding mask of a stream is known to be of other than a grid's tokens."""
+        mask = self.padding_mask.get(stream)
+        if mask is None or not all(isinstance(size, int) for size in (mask.shape[1], *grid)):
+            return
+        if mask.shape[1] != math.prod(grid):
+            raise ValueError(
+                f"`padding_mask` of stream `{stream}` must have the shape (batch, {math.prod(grid)}). "
+                f"Received: {tuple(mask.shape)}"
+            )
 
     def keep(self, stream):
         """Returns what is real of a stream: bool `(B, T)` or `(B, 1)`, or `None` for everything."""
@@ -65,6 +83,16 @@ class StreamInputs:
         if presence is None:
             return padding
         return presence[:, None] if padding is None else ops.logical_and(presence[:, None], padding)
+
+
+def check_stream_names(argument, names):
+    """Does nothing if none of the names means something else in the inputs or outputs of a model.
+
+    Raises:
+        ValueError: naming those that do.
+    """
+    if reserved := sorted(set(names) & set(RESERVED_NAMES)):
+        raise ValueError(f"`{argument}` must name none of {list(RESERVED_NAMES)}. Received: {reserved}")
 
 
 def spread(keep, like, length):
@@ -78,6 +106,12 @@ def _as_mask(mask, rank):
     if len(mask.shape) != rank:
         raise ValueError(f"Expected a mask of rank {rank}. Received: shape={tuple(mask.shape)}")
     return mask
+
+
+def _check_batch(arrays):
+    sizes = {name: x.shape[0] for name, x in arrays.items() if len(x.shape) and isinstance(x.shape[0], int)}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"`inputs` must hold equally many examples of each stream. Received: {sizes}")
 
 
 def _check_shape(name, shape, expected):

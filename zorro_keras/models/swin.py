@@ -7,7 +7,7 @@ from keras import ops
 from zorro_keras.models.any_streams import AnyStreams
 from zorro_keras.models.described_streams import streams_config, streams_of
 from zorro_keras.models.named_sizes import sizes_of
-from zorro_keras.models.stream_inputs import StreamInputs
+from zorro_keras.models.stream_inputs import StreamInputs, check_stream_names
 from zorro_keras.models.swin_trunk import SwinTrunk, check_stages
 
 # Swin, arXiv 2103.14030, section 3.3; Video Swin, arXiv 2106.13230, section 3.3, has the same.
@@ -91,6 +91,7 @@ class SwinBackbone(AnyStreams, keras_hub.models.Backbone):
         **kwargs,
     ):
         streams = dict(streams)
+        check_stream_names("streams", streams)
         stream_name, stream = _only(streams)
         window = WINDOWS[len(stream.patch)] if window is None else tuple(window)
         check_stages(num_layers, num_heads, hidden_dim, mlp_ratio)
