@@ -52,6 +52,10 @@ def test_without_queries_each_asks_the_others():
             lambda: nearest_neighbour_accuracy(np.ones((3, 2)), [0, 1], np.ones((1, 2)), [0]),
             r"a label for each row. Received: \(3, 2\) with \(2,\)",
         ),
+        (
+            lambda: nearest_neighbour_accuracy(np.ones((1, 2)), [0]),
+            r"`known` must hold two at least.* Received: \(1, 2\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):

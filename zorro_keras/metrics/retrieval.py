@@ -55,7 +55,8 @@ def nearest_neighbour_accuracy(
         Float in [0, 1]. Of several nearest ones, the share with the right label counts.
 
     Raises:
-        ValueError: for shapes that do not fit together, or embeddings that are not finite.
+        ValueError: for shapes that do not fit together, embeddings that are not finite, or a single known one
+            to be found among the others.
     """
     among_others = queries is None
     queries, query_labels = (known, known_labels) if among_others else (queries, query_labels)
@@ -67,6 +68,8 @@ def nearest_neighbour_accuracy(
             "`known` and `queries` must have as many channels, and a label for each row. Received: "
             f"{known.shape} with {known_labels.shape}, {queries.shape} with {query_labels.shape}"
         )
+    if among_others and len(known) < 2:
+        raise ValueError(f"`known` must hold two at least, to ask among others. Received: {known.shape}")
     hits = 0.0
     for row, (query, label) in enumerate(zip(queries, query_labels, strict=True)):
         likeness = np.round(known @ query, 9)
