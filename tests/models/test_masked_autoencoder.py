@@ -196,6 +196,15 @@ def test_fit_learns_positions_without_any_target(tmp_path):
     np.testing.assert_array_equal(array(loaded.backbone.parts.positions["video"].array), array(positions))
 
 
+def test_a_fresh_model_is_built_like_its_backbone(tmp_path):
+    first, second = (MaskedAutoencoder(build(), mask_rate=0.6) for _ in range(2))
+    assert first.count_params() == first.backbone.count_params()
+    first.save_weights(tmp_path / "model.weights.h5")
+    second.load_weights(tmp_path / "model.weights.h5")
+    for ours, theirs in zip(second.weights, first.weights, strict=True):
+        np.testing.assert_array_equal(array(ours), array(theirs))
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

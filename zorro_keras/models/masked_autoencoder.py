@@ -60,9 +60,7 @@ class MaskedAutoencoder(keras.Model):
         self.mask_rate = mask_rate
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
-
-    def build(self, inputs_shape=None):
-        self.built = True  # the backbone is, from the start
+        self.built = True  # as the backbone is
 
     def call(self, inputs, training=None):
         outputs, hidden = self.reconstruct(inputs, training=training)
