@@ -150,6 +150,36 @@ def test_a_preset_is_loaded_in_the_dtype_that_is_asked_for(tmp_path):
         )
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_a_quantized_model_scores_by_its_table_and_comes_back(tmp_path):
+    def build():
+        return PerceiverIOBackbone(
+            {"text": layers.InputAdapter(streams.Tokens(11, 13), 8)},
+            layers.PerceiverEncoder(num_latents=3, latent_dim=8, num_layers=1, num_heads=2),
+            {
+                "text": layers.OutputAdapter(layers.LearnedArray(11, 6), layers.TiedEmbedding("text", 13)),
+                "tags": layers.OutputAdapter(layers.LearnedArray(1, 6), keras.layers.Dense(2)),
+            },
+            layers.PerceiverDecoder(),
+        )
+
+    model, x = build(), {"text": ids(2)}
+    exact = {name: array(answer) for name, answer in model(x).items()}
+    model.quantize("int8")
+    rounded = {name: array(answer) for name, answer in model(x).items()}
+    for name, answer in rounded.items():
+        assert np.abs(answer - exact[name]).max() < 0.1 * np.abs(exact[name]).max()
+    model.save(tmp_path / "model.keras")
+    model.save_to_preset(str(tmp_path / "preset"))
+    for loaded in (
+        keras.saving.load_model(tmp_path / "model.keras"),
+        PerceiverIOBackbone.from_preset(str(tmp_path / "preset")),
+    ):
+        assert loaded.get_config()["quantized"] == model.get_config()["quantized"]
+        for name, answer in rounded.items():
+            np.testing.assert_allclose(array(loaded(x)[name]), answer, atol=1e-5)
+
+
 def test_parts_of_their_own_dtypes_come_back_so():
     model = PerceiverIOBackbone(
         {"text": text()},

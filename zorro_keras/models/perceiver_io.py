@@ -222,11 +222,11 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         Raises:
             ValueError: for names that are no output's, a mask that is not bool, or missing `inputs`.
         """
-        outputs = list(outputs or self.output_adapters)
+        outputs = outputs or list(self.output_adapters)
         asked = {"outputs": outputs, "rows": rows, "queries": queries, "query_mask": query_mask}
         for argument, names in asked.items():
             check_names(argument, names or (), self.output_adapters)
-        queries = dict(queries or {})
+        outputs, queries = list(outputs), dict(queries or {})
         own = [name for name in outputs if name not in queries]
         sources = {self.output_adapters[name].queries for name in own if self._asked_by_input(name)}
         elements, pictures = {}, {}
@@ -251,8 +251,11 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
     def get_config(self):
         config = super().get_config()
         # The parts know their dtypes. Without a word of it here `from_preset(dtype=...)` can give another.
-        if not isinstance(self.dtype_policy, keras.dtype_policies.DTypePolicyMap):
-            del config["dtype"]
+        del config["dtype"]
+        # Which layers inside of them are quantized they do not know.
+        quantized = {layer.path: layer.quantization_mode for layer in self._flatten_layers()}
+        if quantized := {path: mode for path, mode in quantized.items() if mode}:
+            config["quantized"] = quantized
         return {
             **config,
             **parts_config(self.parts),
@@ -266,9 +269,15 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        dtype = config.pop("dtype", None)
+        dtype, quantized = config.pop("dtype", None), config.pop("quantized", {})
         if isinstance(dtype, dict):
             dtype = keras.saving.deserialize_keras_object(dtype)
-        if isinstance(dtype, keras.dtype_policies.DTypePolicyMap):
-            dtype = None  # quantized: the parts tell
-        return cls(**{**config, **parts_from_config(config, dtype)})
+        model = cls(**{**config, **parts_from_config(config, dtype)})
+        for mode in set(quantized.values()):
+            model.quantize(mode, filters=lambda layer, mode=mode: _awaits(layer, quantized, mode))
+        return model
+
+
+def _awaits(layer, quantized, mode):
+    """Returns whether a layer is still to be quantized: a part that is one itself comes back so."""
+    return layer.quantization_mode is None and quantized.get(layer.path) == mode

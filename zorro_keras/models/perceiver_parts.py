@@ -184,7 +184,7 @@ class PerceiverParts:
         if isinstance(head, HEADS_OF_PICTURES):
             return head(answers, **{name: _alike(sizes[-2:]) for name, sizes in picture.items()})
         if isinstance(head, TiedEmbedding):
-            return head(answers, self.input_adapters[head.stream].stem.embeddings)
+            return head(answers, _table(self.input_adapters[head.stream].stem))
         return answers if head is None else head(answers)
 
     def _blank(self, name, like):
@@ -245,6 +245,11 @@ def _check_picture(name, adapter, grid):
 def asking_grid(adapter, grid):
     """Returns the sizes of the part of an input's grid whose elements ask for an output."""
     return tuple(grid) if adapter.leading is None else (adapter.leading, *grid[1:])
+
+
+def _table(stem):
+    """Returns the vectors `(V, E)` of an embedding; of a quantized one, what look-ups give."""
+    return stem.embeddings if stem.quantization_mode is None else stem(ops.arange(stem.input_dim))
 
 
 def _alike(sizes):
