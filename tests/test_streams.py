@@ -1,6 +1,9 @@
+import json
+
+import numpy as np
 import pytest
 
-from zorro_keras import streams
+from zorro_keras import routing, streams
 
 FEATURES = (
     streams.EntityFeature("kind", "categorical", num_values=5),
@@ -30,6 +33,18 @@ def test_a_patch_must_divide_the_stream():
         streams.Spectrogram(640, 100)
     with pytest.raises(ValueError, match="one positive size for each axis"):
         streams.Spectrogram(640, 128, patch=(0, 16))
+
+
+def test_a_patch_is_no_number():
+    with pytest.raises(ValueError, match=r"one positive size for each axis of .* Received: patch=8"):
+        streams.Image(32, 32, patch=8)
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    stream = streams.Spectrogram(*np.array([32, 32]), patch=np.array([8, 8]))
+    assert stream == streams.Spectrogram(32, 32, patch=(8, 8))
+    assert json.loads(json.dumps(stream.get_config())) == {"frames": 32, "bins": 32, "patch": [8, 8]}
+    assert routing.TokenLayout({"audio": np.int64(4)}) == {"audio": 4}
 
 
 def test_a_vocabulary_must_not_be_empty():

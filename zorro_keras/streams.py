@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import keras
+import numpy as np
 
 __all__ = [
     "Embeddings",
@@ -55,7 +56,13 @@ class Stream:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
 
     def _check(self):
-        if len(self.patch) > len(self.shape) or any(p < 1 for p in self.patch):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+        if (
+            not isinstance(self.patch, tuple)
+            or len(self.patch) > len(self.shape)
+            or any(p < 1 for p in self.patch)
+        ):
             raise ValueError(
                 f"`patch` must hold one positive size for each axis of {self.shape} that is cut. "
                 f"Received: patch={self.patch}"
@@ -65,6 +72,13 @@ class Stream:
                 raise ValueError(
                     f"`patch` must divide the stream's shape {self.shape}. Received: patch={self.patch}"
                 )
+
+
+def _plain(value):
+    """Returns a number of numpy, or a sequence of them, as what JSON knows and `==` compares."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(_plain(item) for item in value)
+    return int(value) if isinstance(value, np.integer) else value
 
 
 @keras.saving.register_keras_serializable("zorro_keras")

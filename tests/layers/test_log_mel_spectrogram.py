@@ -50,6 +50,15 @@ def test_named_specifications(name, shape):
         LogMelSpectrogram.from_specification("mp3")
 
 
+def test_a_graph_takes_waveforms_of_any_length():
+    layer, waveform = LogMelSpectrogram(num_bins=16), keras.Input((None,))
+    model = keras.Model(waveform, layer(waveform))
+    assert model.output.shape == (None, None, 16)
+    for seconds in (0.5, 0.25):
+        x = tone(440, seconds)
+        np.testing.assert_allclose(model.predict(x, verbose=0), array(layer(x)), atol=2e-3)
+
+
 @pytest.mark.tensorflow
 def test_the_same_numbers_come_out_inside_a_tf_data_pipeline():
     import tensorflow as tf

@@ -106,6 +106,13 @@ def test_old_streams_that_would_read_something_else_are_refused():
         extended(build("vit"), DEPTH, routing)
 
 
+def test_a_routing_without_an_old_stream_is_refused():
+    with pytest.raises(ValueError, match="must let .*'audio', 'video'.* read what they have read"):
+        extended(build("vit", num_layers=1), DEPTH, Routing.zorro(["audio", "depth"]))
+    with pytest.raises(ValueError, match="`routing` must be a `Routing`"):
+        extended(build("vit", num_layers=1), DEPTH, {"audio": ["audio"]})
+
+
 @pytest.mark.parametrize("changes", [{"mlp_dim": 9}, {"num_layers": 3}, {"readout_mlp": True}])
 def test_changes_to_what_is_trained_are_refused(changes):
     with pytest.raises(ValueError, match="`changes` must leave "):

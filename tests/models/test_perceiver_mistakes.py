@@ -88,6 +88,11 @@ def test_unknown_outputs_in_a_question_are_refused(argument, model):
         model.decode(LATENTS, outputs=["label"], **{argument: {"lable": np.array([0])}})
 
 
+def test_one_name_is_not_several(model):
+    with pytest.raises(ValueError, match=r"`outputs` must be several names, as in \['label'\]"):
+        model.decode(LATENTS, outputs="label")
+
+
 def test_a_query_mask_is_bool(model):
     mask = np.ones((2, 1), "int32")
     with pytest.raises(ValueError, match=r"`query_mask\['label'\]` must be bool.*Received: int32 \(2, 1\)"):

@@ -163,6 +163,16 @@ def test_resized_positions_serve_other_shapes():
     np.testing.assert_allclose(run(same, clips())["global"], run(model(), clips())["global"], atol=1e-6)
 
 
+def test_streams_of_other_names_are_no_resizing():
+    with pytest.raises(ValueError, match=r"must have the names \['audio', 'video'\].* Received: \['audio'\]"):
+        model().resized({"audio": STREAMS["audio"]})
+
+
+def test_a_routing_is_no_dict():
+    with pytest.raises(ValueError, match=r"`routing` must be a `Routing`.* Received: {'audio'"):
+        build(routing={"audio": ["audio"], "video": ["video"]})
+
+
 def test_the_graph_shows_streams_blocks_and_readout():
     names = [layer.name for layer in model().layers]
     for name in (

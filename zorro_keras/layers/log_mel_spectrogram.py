@@ -101,11 +101,11 @@ class LogMelSpectrogram(keras.layers.MelSpectrogram):
         return cls(**{**SPECIFICATIONS[name], **overrides})
 
     def num_frames(self, num_samples):
-        """Returns how many frames a waveform of so many samples gives."""
-        return num_samples // self.sequence_stride
+        """Returns how many frames a waveform of so many samples gives; `None` if they are not known."""
+        return None if num_samples is None else num_samples // self.sequence_stride
 
     def call(self, inputs):
-        frames = self.num_frames(inputs.shape[-1])
+        frames = self.num_frames(self.backend.core.shape(inputs)[-1])
         mel = self.backend.numpy.swapaxes(super().call(inputs), -1, -2)[..., :frames, :]
         return (self.backend.numpy.log(mel + self.offset) - self.mean) / self.std
 

@@ -2,6 +2,7 @@
 
 from zorro_keras.models.copied import check_copyable, copy_trainable
 from zorro_keras.models.described_streams import streams_config
+from zorro_keras.models.routed_readout import check_routing
 from zorro_keras.models.zorro_parts import copy_part, parts_of, settings_of
 from zorro_keras.routing import Routing
 
@@ -42,7 +43,8 @@ def extended(backbone, streams, routing=None, freeze=False, **changes):
     old = list(backbone.streams)
     if routing is None:
         routing = _with_readers(backbone.routing, old, list(streams))
-    if any({*routing[name]} != {*backbone.routing[name]} for name in old):
+    check_routing(routing)
+    if any({*routing.get(name, ())} != {*backbone.routing[name]} for name in old):
         raise ValueError(f"`routing` must let {old} read what they have read. Received: {routing}")
     config = {
         **backbone.get_config(),

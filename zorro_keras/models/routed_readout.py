@@ -67,6 +67,7 @@ def masked_plan(routing, queries, keys, hidden, padded):
 
 def check_routed(streams, routing, num_fusion_tokens):
     """Raises `ValueError` where a backbone cannot have such streams, routing and learned tokens."""
+    check_routing(routing)
     reserved = sorted(set(streams) & set(RESERVED_NAMES))
     if not streams or reserved:
         raise ValueError(
@@ -81,3 +82,9 @@ def check_routed(streams, routing, num_fusion_tokens):
         raise ValueError(
             f"`num_fusion_tokens` must be positive. Received: num_fusion_tokens={num_fusion_tokens}"
         )
+
+
+def check_routing(routing):
+    """Raises `ValueError` for anything but a `Routing`, such as the dict that one is made of."""
+    if not isinstance(routing, Routing):
+        raise ValueError(f"`routing` must be a `Routing`: call it with the mapping. Received: {routing!r}")

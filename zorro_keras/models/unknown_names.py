@@ -12,8 +12,11 @@ def check_names(argument, names, allowed):
         allowed: strings.
 
     Raises:
-        ValueError: naming what is unknown, and for each the allowed name nearest to it, if one is near.
+        ValueError: naming what is unknown, and for each the allowed name nearest to it, if one is near; or
+            for one string, which would be read letter by letter.
     """
+    if isinstance(names, str):
+        raise ValueError(f"`{argument}` must be several names, as in [{names!r}]. Received: {names!r}")
     allowed = list(allowed)
     unknown = sorted(set(names) - set(allowed))
     if not unknown:

@@ -196,7 +196,14 @@ class ZorroViTBackbone(AnyStreams, keras_hub.models.Backbone):
 
         Args:
             streams: dict of the same names to descriptions with the same patches.
+
+        Raises:
+            ValueError: for other names, or what is learned in LoRA weights.
         """
+        if set(streams) != set(self.streams):
+            raise ValueError(
+                f"`streams` must have the names {list(self.streams)} of before. Received: {list(streams)}"
+            )
         check_copyable(self)
         config = {**self.get_config(), "streams": dict(streams)}
         resized = type(self).from_config(config)

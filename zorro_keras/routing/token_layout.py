@@ -1,6 +1,7 @@
 """Where each stream's tokens sit in the packed sequence."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral
 
 
 class TokenLayout(Mapping):
@@ -25,9 +26,9 @@ class TokenLayout(Mapping):
         if not counts:
             raise ValueError("`counts` must name at least one stream. Received: counts={}")
         for stream, count in counts.items():
-            if not isinstance(count, int) or count < 1:
+            if not isinstance(count, Integral) or count < 1:
                 raise ValueError(f"Token counts must be positive integers. Received: {stream}={count!r}")
-        self._counts = dict(counts)
+        self._counts = {stream: int(count) for stream, count in counts.items()}
         self._starts, start = {}, 0
         for stream, count in self._counts.items():
             self._starts[stream] = start
