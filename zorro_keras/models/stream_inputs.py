@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from keras import ops
 
 from zorro_keras.models.unknown_names import check_names
-from zorro_keras.streams import RESERVED_NAMES
+
+MARKS = ("presence", "padding_mask", "positions")  # what a call may hold beside its streams
 
 
 @dataclass
@@ -86,13 +87,13 @@ class StreamInputs:
 
 
 def check_stream_names(argument, names):
-    """Does nothing if none of the names means something else in the inputs or outputs of a model.
+    """Does nothing if none of the names means something else in the inputs of a model.
 
     Raises:
         ValueError: naming those that do.
     """
-    if reserved := sorted(set(names) & set(RESERVED_NAMES)):
-        raise ValueError(f"`{argument}` must name none of {list(RESERVED_NAMES)}. Received: {reserved}")
+    if taken := sorted(set(names) & set(MARKS)):
+        raise ValueError(f"`{argument}` must name none of {list(MARKS)}. Received: {taken}")
 
 
 def spread(keep, like, length):
