@@ -78,7 +78,9 @@ def test_remat_and_chunks_learn_what_is_learned_without():
     np.testing.assert_allclose(*losses, rtol=1e-5)
     moved = 0
     for plain, saving, before in zip(*(model.weights for model in models), start, strict=True):
-        np.testing.assert_allclose(array(saving), array(plain), atol=1e-5, err_msg=plain.path)
+        # Sums in another order: of an array's largest number, which a step of this size brings to 3.
+        bound = 1e-5 * max(1.0, np.abs(array(plain)).max())
+        np.testing.assert_allclose(array(saving), array(plain), rtol=0, atol=bound, err_msg=plain.path)
         moved += np.abs(array(plain) - before).max() > 1e-3
     assert moved > len(start) / 2
 
