@@ -19,7 +19,8 @@ __all__ = [
 ]
 
 ENTITY_KINDS = ("categorical", "binary", "scaled", "ignored")
-RESERVED_NAMES = ("fusion", "global", "presence", "padding_mask", "positions")
+MARKS = ("presence", "padding_mask", "positions")  # what a call may hold beside its streams
+RESERVED_NAMES = ("fusion", "global", *MARKS)
 
 
 class Stream:

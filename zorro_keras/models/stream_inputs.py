@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from keras import ops
 
 from zorro_keras.models.unknown_names import check_names
-
-MARKS = ("presence", "padding_mask", "positions")  # what a call may hold beside its streams
+from zorro_keras.streams import MARKS
 
 
 @dataclass

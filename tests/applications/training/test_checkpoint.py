@@ -191,6 +191,18 @@ def test_a_full_disk_is_told_from_other_errors_by_its_number(error, tmp_path):
     assert raised.value.reason == "disk_full"
 
 
+def test_a_full_disk_never_costs_the_old_preset(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.replace_preset(lambda path: os.makedirs(path))
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(CheckpointError, match="preset could not be written") as raised:
+        folder.replace_preset(full)
+    assert raised.value.reason == "disk_full" and folder.preset.exists()
+
+
 def test_what_a_writer_of_the_same_number_left_is_in_nobodys_way(saved):
     """In a container the process that goes on often has the number of the one that was killed."""
     folder, _, second = saved

@@ -198,6 +198,21 @@ def test_only_an_earlier_export_is_replaced(task, exported, tmp_path):
     assert (tmp_path / "letters.txt").exists()
 
 
+def test_an_export_to_a_link_replaces_what_it_leads_to(tmp_path, monkeypatch):
+    def write(model, partial, preset, wanted):
+        (partial / export.LABELS).parent.mkdir(parents=True)
+        (partial / export.LABELS).write_text("{}")
+
+    monkeypatch.setattr(export, "endpoints_of", lambda model: [])
+    monkeypatch.setattr(export, "_write_in_tensorflow", write)
+    monkeypatch.setattr(export, "parity_report", lambda *given, **options: {"endpoints": {}})
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "served"
+    link.symlink_to(tmp_path / "elsewhere")
+    assert export_task(None, link)["saved_model"] == str(link)
+    assert link.is_symlink() and (tmp_path / "elsewhere" / "parity.json").exists()
+
+
 def test_a_failing_child_says_why_and_leaves_nothing(task, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_CHILD", "zorro_keras.no_such_module")
     with pytest.raises(TrainingError, match="no_such_module"):
