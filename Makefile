@@ -1,7 +1,8 @@
 # Needs only Python 3.11-3.13, git and make. Every target makes `.venv` and installs what it needs, once.
 #
 #   make demo     clips, prepare, train, evaluate, export, predict: the whole way, into runs/demo
-#   make test     the test suite on JAX, TensorFlow and torch         (BACKENDS="jax torch", PYTEST_ARGS="-k routing")
+#   make test     the unit tests on JAX, TensorFlow and torch          (BACKENDS="jax torch", PYTEST_ARGS="-k routing")
+#   make test-slow  what takes more than a few seconds, on one backend (KERAS_BACKEND=tensorflow)
 #   make lint     ruff: rules and formatting                          (make format rewrites)
 #   make bench    the speed table, JSON and a plot            (BACKENDS=jax, BENCH_ARGS=--quick for a few minutes)
 #   make clean    remove the environment and every cache
@@ -14,7 +15,7 @@ TRANSFORMERS ?= transformers>=4.57
 BACKENDS ?= jax tensorflow torch
 WORKERS ?= 2
 # Tests of one file share the models that it builds, so they stay in one process; slow files begin first.
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 # What knows no backend, and the demonstrations, are tested once, with the first backend.
 TESTED_ONCE := $(addprefix --ignore=tests/,applications/pipelines metrics routing \
@@ -48,10 +49,10 @@ INSTALL = if $(BIN)/python -m uv --version >/dev/null 2>&1; then $(BIN)/python -
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench clean environment $(addprefix test-,jax tensorflow torch)
+.PHONY: help demo test test-slow lint format bench clean environment $(addprefix test-,jax tensorflow torch)
 
 help:
-	@sed -n '3,7s/^# *//p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '3,8s/^# *//p' $(firstword $(MAKEFILE_LIST))
 
 demo: $(BASE) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
 	$(BIN)/zorro-keras demo runs/demo $(DEMO_ARGS)
@@ -62,7 +63,10 @@ test: $(addprefix test-,$(BACKENDS))
 test-jax test-tensorflow: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
 test-torch: $(DEV) $(TORCH_STAMP)
 test-jax test-tensorflow test-torch: test-%:
-	KERAS_BACKEND=$* $(PYTEST) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE) $(TASKS_TESTED_ONCE))
+	KERAS_BACKEND=$* $(PYTEST) -m "not slow and not long" $(PYTEST_ARGS) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE) $(TASKS_TESTED_ONCE))
+
+test-slow: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
+	$(PYTEST) -m "slow or long" $(PYTEST_ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ def seeds_from_the_test_name(request: pytest.FixtureRequest) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Files with slow tests first: with several workers none is left with one at the end while others idle.
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")}
     slow.add(Path(__file__).with_name("test_examples.py"))  # none is slow, all together are
     items.sort(key=lambda item: item.path not in slow)
     for item in items:

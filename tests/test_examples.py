@@ -31,11 +31,12 @@ TRAINS_FOR_LONG = {"fill_in_masked_text", "perceiver_of_your_own", "search_clips
 
 
 def marks_of(example):
-    return [pytest.mark.tensorflow] * (example in NEEDS_TENSORFLOW) + [pytest.mark.slow] * (
+    return [pytest.mark.tensorflow] * (example in NEEDS_TENSORFLOW) + [pytest.mark.long] * (
         example == "search_clips_by_words"
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
 @pytest.mark.parametrize(
     "example",

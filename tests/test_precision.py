@@ -109,6 +109,7 @@ def test_the_contrastive_loss_of_half_embeddings_is_float32():
     assert losses.noise_contrastive_losses(x, x).dtype == "float32"
 
 
+@pytest.mark.slow
 @each_model
 def test_float16_gives_numbers_whatever_is_masked(name):
     build, given = MODELS[name]

@@ -90,6 +90,7 @@ def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", READMES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_python_of_a_readme_runs(path: Path, tmp_path: Path):
     program = python_program(path.read_text(encoding="utf-8"))
@@ -115,7 +116,7 @@ def test_a_documented_command_is_understood(words: list[str], monkeypatch: pytes
         apply_overrides(named_config(command.task, command.config), command.overrides)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_the_commands_of_a_task_run_one_after_another(tmp_path: Path):
     text = TASK_README.read_text(encoding="utf-8")
@@ -144,7 +145,7 @@ LIGHTER_BY_TASK = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.tensorflow
 @pytest.mark.filterwarnings("ignore:The `native_serialization` parameter:DeprecationWarning")
 @pytest.mark.parametrize("task", LIGHTER_BY_TASK)

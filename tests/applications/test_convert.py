@@ -76,6 +76,7 @@ def test_a_damaged_file_is_a_fault_that_names_it(image, tmp_path, capsys):
     assert not (tmp_path / "preset").exists()
 
 
+@pytest.mark.slow
 def test_the_autoencoder_becomes_a_task_that_knows_its_clips(tmp_path, capsys):
     """3 frames at 25 Hz last 0.12 s: 95 samples in that time are no whole rate, 105 are 875 Hz."""
     case, path = Golden("perceiver_multimodal_autoencoder"), tmp_path / "clips.pystate"

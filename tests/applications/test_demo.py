@@ -37,7 +37,7 @@ def test_a_served_model_that_answers_differently_is_an_error():
         demo_module._difference(served, {"audio": [{"label": "a", "probability": 0.35}]})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_quick_demo_goes_all_the_way_and_again_without_training(tmp_path, well_compiled):
     text = io.StringIO()
     summary = demo(tmp_path, quick=True, console=Console(file=text, width=160))

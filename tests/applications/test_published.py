@@ -18,6 +18,7 @@ from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.models import PerceiverIOBackbone
 
 
+@pytest.mark.slow
 def test_a_converted_language_model_fills_in_by_the_command_line(published, presets, capsys):
     assert cli.main(["predict", str(presets / "words"), "This is [MASK*2].", "--top", "3"]) == 0
     said = capsys.readouterr().out
@@ -65,7 +66,7 @@ def test_a_converted_task_says_what_an_export_serves(presets):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.tensorflow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", ["words", "pictures"])

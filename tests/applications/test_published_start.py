@@ -38,6 +38,7 @@ def test_training_goes_on_from_all_of_a_published_language_model(form, published
     assert language_model.start_weights(model, TINY_LANGUAGE) is None
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_from_a_converted_preset_to_one_that_fills_in(presets, tmp_path, capsys):
     settings = {f"model.{name}": value for name, value in LANGUAGE.items()}
     settings |= {"model.semantics": "hugging_face", "model.pretrained": presets / "words"}

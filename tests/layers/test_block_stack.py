@@ -74,6 +74,7 @@ def test_a_loop_gives_the_numbers_and_draws_of_the_blocks(monkeypatch, dropout_r
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @on_jax
 def test_in_half_precision_the_draws_are_those_of_the_exact_rates(monkeypatch):
     """Rounded, a small rate would be another. XLA on a CPU computes bfloat16 in float32; float16 shows it."""
@@ -91,6 +92,7 @@ def test_a_loop_casts_what_comes_in_as_a_block_does(monkeypatch, dtype):
     assert looped.dtype == plain.dtype == keras.dtype_policies.get(dtype).compute_dtype
 
 
+@pytest.mark.slow
 @on_jax
 def test_frozen_blocks_and_layers_stay_out_of_the_loop_of_others(monkeypatch):
     blocks = stack(6, dropout_rate=0.2)
@@ -100,6 +102,7 @@ def test_frozen_blocks_and_layers_stay_out_of_the_loop_of_others(monkeypatch):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @on_jax
 def test_skipping_differs_from_block_to_block(monkeypatch):
     blocks = stack(3, stochastic_depth_rate=0.9)
@@ -133,6 +136,7 @@ def test_a_deeper_stack_has_no_more_products_to_compile(monkeypatch):
     assert products(8, looped=False) > 2 * products(3, looped=False)
 
 
+@pytest.mark.slow
 @on_jax
 def test_a_cpu_keeps_less_in_a_loop(monkeypatch):
     """Block after block, XLA merges what is computed again with the first time, and keeps that."""

@@ -84,6 +84,7 @@ def test_what_stands_in_one_group_never_reaches_another():
     assert np.isnan(after[:, 1]).all()
 
 
+@pytest.mark.slow
 def test_sets_share_all_weights_but_their_latents_and_never_read_one_another():
     level = block(num_groups={"a": 3, "b": 2, "c": 1})
     elements = {"b": random.normal(size=(2, 2, 3, 5)).astype("float32"), "a": ELEMENTS}  # c is left out
@@ -111,6 +112,7 @@ def test_masked_elements_are_not_read_and_others_are():
     assert (run(level, changed) != run(level, ELEMENTS)).any()
 
 
+@pytest.mark.slow
 def test_a_call_may_use_fewer_latents_and_training_draws_others_for_each_group_of_each_example():
     level = block(num_train_latents=2, num_layers=1)
     assert run(level, ELEMENTS).shape == (2, 3, 4, 6)

@@ -10,6 +10,7 @@ from zorro_keras.layers import TransformerBlock
 from zorro_keras.layers.kernels import by_rows, computed_once, repeated
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.config.backend() != "jax",
     reason="counts the operations of a program of XLA's, compiled through JAX",
@@ -98,6 +99,7 @@ def test_a_step_that_draws_runs_again_in_every_turn():
     assert float(array(x)) == 111.0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.config.backend() != "jax",
     reason="measures a program of XLA's, compiled through JAX",

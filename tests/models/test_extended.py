@@ -33,6 +33,7 @@ def run(backbone, inputs):
     return backbone.predict(inputs, verbose=0)
 
 
+@pytest.mark.slow
 def test_outputs_of_the_old_streams_do_not_change_by_a_bit(kind):
     old = trained(kind)
     new = extended(old, DEPTH)
@@ -46,6 +47,7 @@ def test_outputs_of_the_old_streams_do_not_change_by_a_bit(kind):
         np.testing.assert_allclose(together[name], old_of_all[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fusion_reads_the_new_stream_and_no_old_stream_does(kind):
     new = extended(trained(kind), DEPTH)
     before = run(new, clips(streams=ALL))
@@ -56,6 +58,7 @@ def test_fusion_reads_the_new_stream_and_no_old_stream_does(kind):
     assert set(run(new, {"depth": clips(streams=ALL)["depth"]})) == {"depth", "fusion", "global"}
 
 
+@pytest.mark.slow
 def test_fusion_of_the_old_streams_is_what_it_was(kind):
     old = trained(kind)
     before, after = run(old, clips()), run(extended(old, DEPTH), clips())
@@ -63,6 +66,7 @@ def test_fusion_of_the_old_streams_is_what_it_was(kind):
         np.testing.assert_allclose(after[name], before[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_what_is_new_alone_moves_nothing_old(kind):
     old = trained(kind)
     new = extended(old, DEPTH, freeze=True)
@@ -91,6 +95,7 @@ def test_a_name_that_is_taken_is_refused():
             extended(build("vit"), {name: DEPTH["depth"]})
 
 
+@pytest.mark.slow
 def test_an_extended_model_survives_a_preset(kind, tmp_path):
     new = extended(trained(kind), DEPTH)
     new.save_to_preset(str(tmp_path))

@@ -135,6 +135,7 @@ def test_the_groups_of_a_stream_see_no_other_stream_at_the_first_level():
     assert (before[:, 2] != after[:, 2]).any()
 
 
+@pytest.mark.slow
 def test_what_is_absent_or_padded_may_hold_anything():
     clean, poisoned = clips(), clips()
     poisoned["video"][0], poisoned["video"][1, 6:], poisoned["kind"][0] = np.nan, np.inf, np.nan
@@ -157,6 +158,7 @@ def test_a_stream_left_out_is_a_stream_that_no_example_has():
     assert same(left_out, run(model(), clips())) == set()
 
 
+@pytest.mark.slow
 def test_groups_may_be_dealt_out_among_the_streams_of_a_call():
     backbone = build(groups_by_call=True)
     dealt = there_and_back(backbone, clips_of(["audio"]))
@@ -250,6 +252,7 @@ def test_the_config_rebuilds_the_model_and_presets_bring_its_weights_back(tmp_pa
     np.testing.assert_allclose(run(loaded, clips())["kind"], run(model(), clips())["kind"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_learns_labels_with_the_encoding_half_in_mixed_precision():
     backbone = build(decoder_levels=[], dtype="mixed_bfloat16")
     inputs, targets = clips(4), {"kind": clips(4)["kind"]}
@@ -292,6 +295,7 @@ def test_wrong_inputs_are_named():
         model()({"video": clips()["video"][:, :7]})
 
 
+@pytest.mark.slow
 def test_ids_in_float_arrays_arrive_whole_in_half_precision():
     streams, ids = {"words": zs.Tokens(length=6, vocabulary_size=262)}, np.array([[1, 2, 3, 4, 5, 257]])
     backbone = build(streams=streams, labels=None, dtype="mixed_bfloat16")

@@ -35,6 +35,7 @@ PUBLISHED_LEVELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", PUBLISHED_PARAMETERS)
 def test_each_size_has_the_published_parameters_level_by_level(variant):
     size = without_numbers(HiPBackbone.from_variant, variant, STREAMS)
@@ -45,12 +46,14 @@ def test_each_size_has_the_published_parameters_level_by_level(variant):
     assert size.count_params() + projections == PUBLISHED_PARAMETERS[variant]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant, published", [("mini", 21_114_788), ("16", 102_943_012)])
 def test_labels_before_the_processor_have_the_published_parameters(variant, published):
     size = without_numbers(HiPBackbone.from_variant, variant, OTHERS, labels=LABELS)
     assert size.count_params() + size.embed_dim**2 == published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant, millions", [("16", 89.51), ("256", 90.67)])
 def test_the_encoding_half_reads_pixels_with_fewer_parameters(variant, millions):
     levels_alone = without_numbers(
@@ -62,6 +65,7 @@ def test_the_encoding_half_reads_pixels_with_fewer_parameters(variant, millions)
     assert set(levels_alone.output) == {"latents"}
 
 
+@pytest.mark.slow
 def test_raw_video_and_sound_fill_the_groups_of_the_largest_size_exactly():
     streams = {"video": zs.Video(8, 224, 224, patch=(1, 1, 1)), "audio": zs.Waveform(122_880, patch=(1,))}
     size = without_numbers(HiPBackbone.from_variant, "256", streams)

@@ -180,6 +180,7 @@ def test_groups_of_one_element_are_refused():
         model({"audio": np.zeros((2, 2, 2), "float32")})
 
 
+@pytest.mark.slow
 def test_fit_learns_positions_without_any_target(tmp_path):
     model = MaskedAutoencoder(backbone(), mask_rate=0.6)
     positions = backbone().parts.positions["video"].array

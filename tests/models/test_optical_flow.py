@@ -138,6 +138,7 @@ def test_a_preset_in_half_precision_answers_in_float32(name, tmp_path):
         assert config == again.get_config()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["optical_flow_separate", "optical_flow_conv"])
 def test_a_step_of_fit_a_preset_and_saving_keep_the_model(name, tmp_path):
     model, given = awake(PerceiverIOBackbone.from_variant(name, **SIZES)), {"frames": frames()}

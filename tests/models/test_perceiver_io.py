@@ -116,6 +116,7 @@ def test_an_absent_example_of_an_input_may_hold_anything():
     assert np.abs(before["label"][0] - without["label"][0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_an_absent_maskable_input_is_shown_as_its_mask_vectors():
     inputs = examples()
     presence = {"presence": {"sound": np.array([False, True])}}
@@ -152,6 +153,7 @@ def test_elements_are_masked_at_random_in_training_only():
 # === Any size ===
 
 
+@pytest.mark.slow
 def test_a_text_may_be_shorter_than_the_table_of_positions():
     only_text = PerceiverIOBackbone(
         {"text": text()}, encoder(), {"label": label()}, layers.PerceiverDecoder()
@@ -171,6 +173,7 @@ def test_fourier_positions_follow_an_image_of_another_size():
     np.testing.assert_allclose(elements[0, :, 12:], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_elements_may_lie_where_the_caller_says():
     points = layers.InputAdapter(streams.Embeddings(4, 3), positions=layers.FourierPositions(None, 3, (8, 8)))
     model = PerceiverIOBackbone({"points": points}, encoder(), {"label": label()}, layers.PerceiverDecoder())

@@ -50,6 +50,7 @@ def described(model):
     return [f"{count} of {line}" for line, count in sorted(lines.items())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", variants.VARIANTS)
 def test_every_parameter_has_its_path_and_shape(name):
     model = without_numbers(PerceiverIOBackbone.from_variant, name)

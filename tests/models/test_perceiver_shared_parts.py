@@ -57,6 +57,7 @@ def test_shared_parts_come_back_as_one_from_plain_data(model):
     assert json.loads(json.dumps(rebuilt.get_config())) == config
 
 
+@pytest.mark.slow
 def test_shared_parts_come_back_as_one_from_a_preset(model, tmp_path):
     model.save_to_preset(str(tmp_path / "preset"))
     loaded = PerceiverIOBackbone.from_preset(str(tmp_path / "preset"))
@@ -66,6 +67,7 @@ def test_shared_parts_come_back_as_one_from_a_preset(model, tmp_path):
         np.testing.assert_allclose(array(found[name]), array(answer), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_trained_model_go_on_with_its_joins(tmp_path):
     def text(width=4):
         return layers.InputAdapter(streams.Tokens(7, 11), width)

@@ -38,6 +38,7 @@ def ids(batch, length=11, seed=0):
     return np.random.default_rng(seed).integers(0, 13, (batch, length)).astype("int32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"remat": True, "dropout_rate": 0.1}])
 def test_fit_lowers_the_loss(options):
     model, x = small(**options), {"text": ids(8)}
@@ -48,6 +49,7 @@ def test_fit_lowers_the_loss(options):
     assert model.evaluate(x, y, batch_size=8, verbose=0) < 0.7 * before
 
 
+@pytest.mark.slow
 def test_an_output_that_an_absent_input_asks_for_is_not_judged():
     model = PerceiverIOBackbone(
         {"text": text(), "image": image()},
@@ -67,6 +69,7 @@ def test_an_output_that_an_absent_input_asks_for_is_not_judged():
     np.testing.assert_allclose(found["loss"], found["label_loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_remat_and_chunks_learn_what_is_learned_without():
     models = [small(), small(remat=True, key_chunk=4, query_chunk=2)]
     models[1].set_weights(models[0].get_weights())
@@ -85,6 +88,7 @@ def test_remat_and_chunks_learn_what_is_learned_without():
     assert moved > len(start) / 2
 
 
+@pytest.mark.slow
 def test_everything_goes_together_in_mixed_precision():
     """Presence flags, padding, chunks, remat and dropout, in two steps of bfloat16."""
     model = small(("text", "image"), 2, "mixed_bfloat16", remat=True, key_chunk=4, dropout_rate=0.1)
@@ -129,6 +133,7 @@ def test_a_dtype_reaches_every_layer():
     assert {part.compute_dtype for part in small()._flatten_layers()} == {"float32"}
 
 
+@pytest.mark.slow
 def test_bfloat16_answers_like_float32():
     """Some 40 roundings by at most 2^-8 follow each other; as a random walk, 7 of them: allowed are 8."""
     x = {"text": ids(4), "image": np.random.default_rng(1).normal(size=(4, 6, 10, 3)).astype("float32")}
@@ -152,6 +157,7 @@ def test_a_preset_is_loaded_in_the_dtype_that_is_asked_for(tmp_path):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 def test_a_quantized_model_scores_by_its_table_and_comes_back(tmp_path):
     def build():

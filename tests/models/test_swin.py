@@ -94,6 +94,7 @@ def test_half_precision_is_near():
         np.testing.assert_allclose(found[name], expected[name], atol=2.0**-4 * np.abs(expected[name]).max())
 
 
+@pytest.mark.slow
 def test_training_moves_every_weight():
     trained = build(VIDEO, remat=True, stochastic_depth_rate=0.1)
     whole = keras.Model(trained.input, keras.layers.Dense(1)(trained(trained.input)["pooled"]))

@@ -36,6 +36,7 @@ def described(model):
     return [f"{count} of {line}" for line, count in sorted(lines.items())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, variant", PARAMETERS)
 def test_every_parameter_has_its_path_and_shape(kind, variant):
     model = without_numbers(SwinBackbone.from_variant, variant, STREAMS[kind])
@@ -46,6 +47,7 @@ def test_every_parameter_has_its_path_and_shape(kind, variant):
     assert model.output["grid"].shape == (None, *grid, 8 * model.hidden_dim)
 
 
+@pytest.mark.slow
 def test_fewer_frames_need_no_other_weights():
     eight = {"video": zs.Video(8, 224, 224, patch=(2, 4, 4))}
     model = without_numbers(SwinBackbone.from_variant, "tiny", eight)

@@ -106,6 +106,7 @@ def test_poison_in_the_video_leaves_the_audio_bit_identical(kind, poison):
     assert not (after["fusion"] == before["fusion"]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16"])
 def test_isolation_holds_in_half_precision(kind, dtype):
     half = build(kind, dtype=dtype)
@@ -114,6 +115,7 @@ def test_isolation_holds_in_half_precision(kind, dtype):
     assert (after["fusion"] != before["fusion"]).any()
 
 
+@pytest.mark.slow
 def test_isolation_holds_in_training_with_everything_random_on(kind):
     random = {"stochastic_depth_rate": 0.4} | ({} if kind == "swin" else {"dropout_rate": 0.3})
     zorro = build(kind, **random)
@@ -128,6 +130,7 @@ def test_isolation_holds_in_training_with_everything_random_on(kind):
     assert (before["audio"] != run(zorro, clips())["audio"]).any()  # something was dropped
 
 
+@pytest.mark.slow
 def test_gradients_across_modalities_are_exactly_zero(kind):
     def audio_output(audio, video):
         return keras.ops.sum(model(kind)({"audio": audio, "video": video})["audio"] ** 2)
@@ -169,6 +172,7 @@ def test_a_stream_of_none_is_a_stream_left_out(kind):
     assert (with_none["fusion"] == without["fusion"]).all()
 
 
+@pytest.mark.slow
 def test_one_batch_may_mix_examples_with_and_without_a_stream(kind):
     inputs = clips(batch=3)
     inputs["video"][1] = np.nan  # where a stream is absent its array may hold anything
@@ -208,6 +212,7 @@ def test_wrong_inputs_are_explained(kind, wrong, message):
 # === fit, evaluate, predict ===
 
 
+@pytest.mark.slow
 def test_predict_answers_to_any_subset(kind):
     joint = model(kind).predict(clips(), verbose=0)
     audio = model(kind).predict({"audio": clips()["audio"]}, verbose=0)
@@ -219,6 +224,7 @@ def test_predict_answers_to_any_subset(kind):
     np.testing.assert_allclose(audio["audio"], joint["audio"], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # for the video's weights, from audio
 @pytest.mark.parametrize("first, then", [(("audio", "video"), ("audio",)), (("audio",), ("audio", "video"))])
 def test_fit_and_evaluate_take_any_subset_in_any_order(first, then):
@@ -254,6 +260,7 @@ def test_no_layer_is_left_unbuilt(kind):
     assert [layer.name for layer in model(kind)._flatten_layers() if not layer.built] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remat", [False, True])
 def test_training_moves_every_weight_that_its_streams_use(kind, remat):
     trained = build(kind, remat=remat, stochastic_depth_rate=0.2)
@@ -268,6 +275,7 @@ def test_training_moves_every_weight_that_its_streams_use(kind, remat):
     assert {path for path in still if not path.endswith("key/bias")} == set()
 
 
+@pytest.mark.slow
 def test_remat_changes_no_gradient(kind):
     plain, thrifty = build(kind), build(kind, remat=True)
     thrifty.set_weights(plain.get_weights())
@@ -299,6 +307,7 @@ def test_the_config_rebuilds_the_model(kind):
     assert type(model(kind)).from_config(config).get_config() == config
 
 
+@pytest.mark.slow
 def test_a_model_built_on_the_graphs_tensors_is_saved_and_loaded(kind, tmp_path):
     zorro = model(kind)
     whole = keras.Model(zorro.input, keras.layers.Dense(3)(zorro.output["fusion"]))
@@ -309,6 +318,7 @@ def test_a_model_built_on_the_graphs_tensors_is_saved_and_loaded(kind, tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_a_third_stream_keeps_to_itself_like_the_others(kind):
     depth = zs.Image(height_px=6, width_px=4, channels=2, patch=(2, 2))
     streams = {**STREAMS, "depth": depth}

@@ -145,6 +145,7 @@ def test_the_last_level_may_think_with_fewer_latents_than_it_has():
 # === The way back ===
 
 
+@pytest.mark.slow
 def test_streams_are_rebuilt_from_their_own_groups_alone():
     backbone, inputs = build(decoder_levels=BACK), clips(streams=STREAMS)
     before = run(backbone, inputs)
@@ -170,6 +171,7 @@ def test_the_encoding_half_gives_the_same_outputs_without_the_way_back():
 # === Sizes ===
 
 
+@pytest.mark.slow
 def test_the_published_size_deals_its_groups_out_among_the_streams():
     backbone = without_numbers(ZorroHiPBackbone.from_variant, "16", PAPER_STREAMS)
     assert [row["num_groups"] for row in backbone.levels] == [
@@ -187,6 +189,7 @@ def test_the_published_size_deals_its_groups_out_among_the_streams():
     assert backbone.count_params() == 97_684_992
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["mini", "256", "16x3"])
 def test_other_published_sizes_build_for_streams_of_any_number(variant):
     streams = {**PAPER_STREAMS, "depth": zs.Image(64, 64, 1)}

@@ -114,6 +114,7 @@ def expected_fusion_weights(width, depths, tokens=16, sources=2):
     return total + 2 * width * 2 ** (len(depths) - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant, every, width, depths, millions", [
     ("tiny", "block", 96, (2, 2, 6, 2), 26.3),
     ("tiny", "stage", 96, (1, 1, 1, 1), 9.8),
@@ -127,6 +128,7 @@ def test_fusion_has_a_block_for_each_time_it_reads(variant, every, width, depths
     assert num_fusion_weights(made) / 1e6 == pytest.approx(millions, abs=0.06)
 
 
+@pytest.mark.slow
 def test_beside_the_fusion_there_is_a_published_swin_for_each_stream():
     backbone = without_numbers(ZorroSwinBackbone.from_variant, "tiny", PAPER_STREAMS)
     prefixed = dict.fromkeys(("audio", "video"), 0)

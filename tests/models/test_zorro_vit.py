@@ -50,6 +50,7 @@ def arrays(outputs):
     return {name: array(output) for name, output in outputs.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.data())
 def test_outputs_change_exactly_as_the_routing_says(data):

@@ -6,6 +6,7 @@ from zorro_keras import streams as zs
 from zorro_keras.models import ZorroViTBackbone
 
 
+@pytest.mark.slow
 def test_the_base_size_has_the_papers_tokens_and_parameters():
     streams = {"audio": zs.Spectrogram(640, 128), "video": zs.Video(8, 224, 224)}
     base = ZorroViTBackbone.from_variant("base", streams)
@@ -15,9 +16,10 @@ def test_the_base_size_has_the_papers_tokens_and_parameters():
     assert round((base.count_params() + heads) / 1e6, 1) == 91.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant, millions",
-    [("tiny", 5.8), ("small", 22.4), pytest.param("large", 308.0, marks=pytest.mark.slow)],
+    [("tiny", 5.8), ("small", 22.4), pytest.param("large", 308.0, marks=pytest.mark.long)],
 )
 def test_the_other_sizes_have_their_parameters(variant, millions):
     streams = {"audio": zs.Spectrogram(32, 16), "video": zs.Video(1, 16, 16)}

@@ -152,7 +152,7 @@ def test_every_gradient_is_that_of_torch(model, repository):
         np.testing.assert_allclose(ours / scale, grad / scale, atol=TOLERANCE, err_msg=row.ours)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     keras.config.backend() != "torch",
     reason="once is enough: every backend compares small models, and benchmarks/perceiver.py this one",

@@ -27,6 +27,7 @@ def their_model():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows, columns", [(12, 12), (20, 14)])  # dividing, and filled up
 def test_their_weights_give_their_numbers(rows, columns, tmp_path):
     import torch

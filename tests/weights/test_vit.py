@@ -234,6 +234,7 @@ def test_without_pictures_the_trunk_alone_is_started():
     np.testing.assert_array_equal(array(model.transformer.blocks[1].mlp.hidden_dense.kernel), array(kernel))
 
 
+@pytest.mark.slow
 def test_a_vit_in_half_precision_is_read_and_a_quantised_one_is_refused():
     half = keras_hub.models.ViTBackbone(
         image_shape=(6, 15, 3), patch_size=(3, 5), **SIZES, layer_norm_epsilon=1e-6, dtype="bfloat16"

@@ -34,6 +34,12 @@ class AnyStreams:
         # Not the fixed graph's: what `call` returns depends on which streams it is given.
         return keras.Operation.compute_output_spec(self, inputs, training=training)
 
+    def make_train_function(self, force=False):
+        # TensorFlow traces a step that makes variables, as those of an optimizer, a second time without them.
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         # A loss without examples is a scalar only if it has a further axis.
         y, y_pred, sample_weight = self._judged(y, y_pred, sample_weight, (0, 1))

@@ -56,6 +56,7 @@ def cross_entropy(labels, logits):
     return np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(labels)), labels]
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_mean_over_the_heads_whose_streams_are_present():
     labels = np.array([0, 1, 2, 1])
     presence = {"audio": np.array([True, True, False, False]), "video": np.array([True, False, True, False])}
@@ -72,6 +73,7 @@ def test_the_loss_is_the_mean_over_the_heads_whose_streams_are_present():
     assert found == pytest.approx(np.mean(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_head_counts_the_clips_that_have_its_stream():
     labels, presence = np.array([0, 1, 2, 1]), {"audio": np.array([True, True, False, False])}
     inputs = {**clips(), "presence": presence}
@@ -80,6 +82,7 @@ def test_a_head_counts_the_clips_that_have_its_stream():
     assert results["audio_accuracy"] == pytest.approx(right[:2].mean())
 
 
+@pytest.mark.slow
 # TensorFlow says that what the missing stream alone uses is not trained; that is as it should be.
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
 @pytest.mark.parametrize("given", [["audio"], ["video"], ["audio", "video"]])
@@ -108,6 +111,7 @@ def test_unimodal_logits_never_move_with_the_other_stream():
     assert (before["fusion"] != after["fusion"]).any()
 
 
+@pytest.mark.slow
 def test_training_takes_the_same_path_on_every_backend():
     task = build()
     for weight in task.weights:
@@ -119,6 +123,18 @@ def test_training_takes_the_same_path_on_every_backend():
     assert losses == pytest.approx([1.092772, 1.085865, 1.079724, 1.074220], abs=2e-5)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras builds a step apart from tracing it"
+)
+def test_a_train_step_is_traced_once_on_tensorflow(monkeypatch):
+    traced, calls = build(), []
+    answer = traced.answer
+    monkeypatch.setattr(traced, "answer", lambda *args, **kwargs: calls.append(1) or answer(*args, **kwargs))
+    keras.Model.train_on_batch(traced, clips(), np.array([0, 1, 2, 1]))
+    assert len(calls) == 1
+
+
+@pytest.mark.slow
 def test_integer_and_one_hot_labels_mean_the_same():
     labels = np.array([0, 1, 2, 1])
     as_integers = model().evaluate(clips(), labels, verbose=0, return_dict=True)
@@ -126,6 +142,7 @@ def test_integer_and_one_hot_labels_mean_the_same():
     assert as_integers == pytest.approx(as_rows)
 
 
+@pytest.mark.slow
 def test_multi_label_clips_are_trained_by_sigmoids():
     many = build(multi_label=True)
     labels = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1]], "float32")
@@ -143,6 +160,7 @@ def test_sample_weights_leave_padding_out():
     assert padded["fusion_accuracy"] == pytest.approx(right[:2].mean())
 
 
+@pytest.mark.slow
 def test_the_preprocessor_runs_in_fit_and_predict_and_by_hand():
     task, raw = build(preprocess=True), raw_clips()
     by_hand = {name: array(x) for name, x in task.preprocessor(raw).items()}
@@ -155,6 +173,7 @@ def test_the_preprocessor_runs_in_fit_and_predict_and_by_hand():
     assert np.isfinite(task.fit(raw, np.arange(4) % 3, verbose=0).history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_a_preset_keeps_weights_labels_and_preprocessing(tmp_path):
     task = build(preprocess=True)
     task.save_to_preset(str(tmp_path))
@@ -167,6 +186,7 @@ def test_a_preset_keeps_weights_labels_and_preprocessing(tmp_path):
         np.testing.assert_allclose(found[head], expected[head], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     task = build()
     task.fit(clips(), np.arange(4) % 3, verbose=0)
@@ -177,6 +197,7 @@ def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     assert loaded.evaluate(clips(), labels, verbose=0, return_dict=True) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_logits_are_float32_in_mixed_precision():
     backbone = ZorroViTBackbone(STREAMS, 1, 2, 14, 22, num_fusion_tokens=3, dtype="mixed_bfloat16")
     half = AudioVisualClassifier(backbone, 3)

@@ -107,7 +107,7 @@ LIGHTER = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_commands_of_the_recipe_of_kinetics_run_one_after_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "set_backend", lambda backend: None)
@@ -138,7 +138,7 @@ def test_kinetics_is_evaluated_on_val_as_in_papers_and_the_others_as_listed():
     assert chosen == {**dict.fromkeys(RECIPES), "kinetics400_video_only": "val"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "parameters"), [("audioset_perceiver_raw", 24_922_462), ("audioset_perceiver_mel", 86_568_284)]
 )

@@ -172,6 +172,7 @@ def test_training_batches_have_the_promised_shapes_and_no_strings(shards):
     assert training_dataset(shards, _config(), preprocess).cardinality() == tf.data.INFINITE_CARDINALITY
 
 
+@pytest.mark.slow
 def test_starting_at_step_k_gives_the_bytes_that_follow_k_batches(shards):
     whole = digests(training_dataset(shards, _config(), preprocess), 12)
     assert len({*whole}) == 12
@@ -180,6 +181,7 @@ def test_starting_at_step_k_gives_the_bytes_that_follow_k_batches(shards):
         assert part == whole[start:]
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_bytes(shards, tmp_path):
     write_shards(tmp_path)
     code = (
@@ -304,6 +306,7 @@ def test_balanced_classes_show_rare_clips_more_often(rare_drum):
     assert 4 * 6 <= counts[True] <= 4 * 7  # half of each
 
 
+@pytest.mark.slow
 def test_balanced_classes_resume_at_any_step_byte_for_byte(rare_drum):
     config = _config(class_balance=True)
     whole = digests(training_dataset(rare_drum, config, preprocess), 8)
@@ -548,6 +551,7 @@ def test_a_damaged_file_stops_the_run_with_its_name(damaged_folder):
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.slow
 def test_a_skipped_file_keeps_its_place_as_a_blank_and_is_written_down(
     damaged_folder, media_folder, tmp_path
 ):
@@ -650,6 +654,7 @@ def packed_folder(media_folder, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_packed_and_unpacked_clips_give_the_same_examples(media_folder, packed_folder):
     data, config = _media(media_folder)
     packed = open_data(packed_folder, config, label_names=LABELS)
@@ -701,11 +706,13 @@ def test_shards_with_other_classes_than_the_models_are_refused(packed_folder):
 # --- Several hosts
 
 
+@pytest.mark.slow
 def test_hosts_that_read_their_own_rows_give_the_batches_of_one(shards):
     config = _config()  # with mixup, modality dropout and SpecAugment
     check_parts(partial(training_dataset, shards, config, preprocess))
 
 
+@pytest.mark.slow
 def test_hosts_that_decode_media_give_the_batches_of_one(media_folder):
     data, config = _media(media_folder)
     check_parts(partial(training_dataset, data, config, preprocess))

@@ -68,6 +68,7 @@ def clips(batch=3, seed=0):
     }
 
 
+@pytest.mark.slow
 def test_one_word_chooses_the_backbone(kind):
     assert isinstance(task(kind), AudioVisualClassifier)
     assert type(task(kind).backbone) is KINDS[kind][0] and config(kind).model.backbone == kind
@@ -79,6 +80,7 @@ def test_a_classifier_of_a_backbone_is_the_task_that_its_presets_are_found_by(ki
     assert type(made) is type(task(kind)) and type(made).backbone_cls is KINDS[kind][0]
 
 
+@pytest.mark.slow
 def test_a_preset_opens_as_the_same_classifier_by_either_way(kind, tmp_path):
     task(kind).save_to_preset(str(tmp_path))
     expected = task(kind).predict(clips(), verbose=0)
@@ -89,6 +91,7 @@ def test_a_preset_opens_as_the_same_classifier_by_either_way(kind, tmp_path):
             np.testing.assert_allclose(found[head], expected[head], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_takes_clips_with_and_without_a_stream_and_keeps_streams_apart(kind):
     trained = build_model(config(kind), NAMES)
     presence = {"audio": np.array([True, False, True]), "video": np.array([True, True, False])}
@@ -115,9 +118,10 @@ def test_every_subset_has_endpoints(kind):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 # test_export.py has the other
-@pytest.mark.parametrize("kind", [pytest.param("zorro_swin", marks=pytest.mark.slow), "zorro_hip"])
+@pytest.mark.parametrize("kind", [pytest.param("zorro_swin", marks=pytest.mark.long), "zorro_hip"])
 def test_an_export_says_what_the_model_says_and_keeps_streams_apart(kind, tmp_path, monkeypatch):
     tf = pytest.importorskip("tensorflow")
     from zorro_keras.applications.training.export import export_task
@@ -169,6 +173,7 @@ def test_a_run_starts_from_an_earlier_one_but_for_the_heads(preset):
         np.testing.assert_array_equal(array(mine), array(theirs))
 
 
+@pytest.mark.slow
 def test_a_linear_probe_trains_the_heads_and_leaves_the_backbone_as_it_is(preset):
     model, _ = started(preset, "model.freeze_backbone=true", "model.stochastic_depth_rate=0.5")
     model.compile(keras.optimizers.SGD(0.1))
@@ -222,6 +227,7 @@ def test_a_zorro_of_another_kind_is_no_start(preset):
         started((other, preset[1]))
 
 
+@pytest.mark.slow
 def test_the_trunks_of_a_swin_start_from_one_of_pictures(tmp_path):
     from tests.weights.files import torch_zip
     from tests.weights.test_swin import official

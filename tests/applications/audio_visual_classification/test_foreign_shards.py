@@ -95,6 +95,7 @@ def test_the_command_of_the_readme_packs_what_can_be_trained_on(words, tmp_path,
     assert (data.num_train, data.num_test, len(data.label_names)) == (2, 2, 2)
 
 
+@pytest.mark.slow
 # Keras says so of any data set whose length it cannot know beforehand.
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_the_program_for_audiosets_features_never_reads_what_a_short_clip_lacks(tmp_path, monkeypatch):

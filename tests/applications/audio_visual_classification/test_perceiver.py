@@ -97,6 +97,7 @@ def test_the_loss_and_the_accuracy_count_the_clips_that_have_any_stream():
     assert set(results) == {"loss", "label_accuracy", "label_top3"}
 
 
+@pytest.mark.slow
 # TensorFlow says that what the missing stream alone uses is not trained; that is as it should be.
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
 def test_fit_lowers_the_loss_of_sound_alone():
@@ -105,6 +106,7 @@ def test_fit_lowers_the_loss_of_sound_alone():
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_a_preset_keeps_the_waveform_and_opens_as_the_general_task(tmp_path):
     task, raw = build(preprocess=True), {**clips(), "video": np.full((4, 4, 6, 10, 3), 255, "uint8")}
     read = task.preprocessor(raw)
@@ -119,6 +121,7 @@ def test_a_preset_keeps_the_waveform_and_opens_as_the_general_task(tmp_path):
     np.testing.assert_allclose(loaded.predict(raw, verbose=0)["label"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     task, labels = build(multi_label=True), np.eye(3, dtype="float32")[[0, 1, 2, 1]]
     task.fit(clips(), labels, verbose=0)
@@ -134,6 +137,7 @@ def test_logits_are_float32_in_mixed_precision():
     assert keras.backend.standardize_dtype(logits.dtype) == "float32" and np.isfinite(array(logits)).all()
 
 
+@pytest.mark.slow
 def test_there_are_endpoints_for_every_subset_and_for_waveforms():
     endpoints = {endpoint.name: endpoint for endpoint in endpoints_of(build(preprocess=True))}
     subsets = ("audio", "video", "audio_video")

@@ -138,6 +138,7 @@ def test_a_start_from_something_else_is_refused(preset, tmp_path):
         start_weights(earlier_perceiver(), perceiver)
 
 
+@pytest.mark.slow
 def test_a_perceiver_starts_from_an_earlier_one(tmp_path):
     earlier_perceiver().save_to_preset(str(tmp_path))
     config = changed(f"model.pretrained={tmp_path}", config=PERCEIVER)

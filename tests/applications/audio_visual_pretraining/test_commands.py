@@ -23,6 +23,8 @@ from zorro_keras.applications.pipelines.media import decode_window
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.open_model import open_model
 
+pytestmark = pytest.mark.slow
+
 TASK = "audio_visual_pretraining"
 SETTINGS = [
     "data.geometry.seconds=0.64", "data.geometry.sample_rate_hz=8000", "data.geometry.num_frames=4",

@@ -17,6 +17,7 @@ from zorro_keras.applications.pipelines.clip_data import (  # noqa: E402
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4  # noqa: E402
 
 
+@pytest.mark.slow
 def test_rows_and_steps_that_are_read_apart_are_those_of_all(tmp_path):
     data = clips.write_shards(tmp_path)
     data = UnlabelledClips(data.origin, data.clips, data.faults)

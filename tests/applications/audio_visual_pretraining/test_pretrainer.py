@@ -79,6 +79,7 @@ def loss_of(model, x):
     return keras.Model.evaluate(model, x, verbose=0, return_dict=True)["loss"]
 
 
+@pytest.mark.slow
 def test_embeddings_of_every_pair_have_length_one(kind):
     model = task(kind)
     assert isinstance(model, AudioVisualPretrainer)
@@ -89,6 +90,7 @@ def test_embeddings_of_every_pair_have_length_one(kind):
         np.testing.assert_allclose(np.linalg.norm(values, axis=1), 1.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_embeddings_of_a_stream_are_of_it_alone(kind):
     before = task(kind).predict(clips(), verbose=0)
     after = task(kind).predict({**clips(), "video": clips(seed=1)["video"]}, verbose=0)
@@ -124,6 +126,7 @@ def test_what_a_clip_lacks_changes_nothing():
     assert loss_of(model, x) == loss_of(model, spoilt)
 
 
+@pytest.mark.slow
 def test_clips_that_lack_a_stream_leave_all_gradients_finite(kind):
     model = build_model(config(kind))
     model.compile(keras.optimizers.SGD(0.1))
@@ -132,6 +135,7 @@ def test_clips_that_lack_a_stream_leave_all_gradients_finite(kind):
     assert all(np.isfinite(array(weight)).all() for weight in model.weights)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")  # those of the other stream
 def test_clips_of_one_stream_alone_train_the_terms_that_it_has(kind):
     model = build_model(config(kind))
@@ -142,6 +146,7 @@ def test_clips_of_one_stream_alone_train_the_terms_that_it_has(kind):
     assert "fusion_audio_accuracy" in logs and "audio_video_accuracy" not in logs
 
 
+@pytest.mark.slow
 def test_training_brings_the_sound_and_picture_of_a_clip_together():
     keras.utils.set_random_seed(3)
     model = build_model(config("zorro_vit"))
@@ -154,6 +159,7 @@ def test_training_brings_the_sound_and_picture_of_a_clip_together():
     assert logs["audio_video_accuracy"] == logs["fusion_audio_accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_learned_temperature_is_trained_and_kept_in_bounds():
     model = build_model(config("zorro_vit", "model.learn_temperature=true", "model.temperature=0.5"))
     assert float(array(model.heads.current_temperature())) == pytest.approx(0.5)
@@ -167,6 +173,7 @@ def test_a_learned_temperature_is_trained_and_kept_in_bounds():
     assert build_model(config("zorro_vit")).heads.current_temperature() == 0.1
 
 
+@pytest.mark.slow
 def test_fusion_can_be_made_to_follow_the_streams():
     def moved_queries(stop):
         keras.utils.set_random_seed(5)
@@ -185,6 +192,7 @@ def test_fusion_can_be_made_to_follow_the_streams():
     assert moved_queries(stop=True) == {"fusion"}
 
 
+@pytest.mark.slow
 def test_a_preset_opens_as_the_same_model_and_starts_a_classifier(kind, tmp_path):
     model = task(kind)
     model.save_to_preset(str(tmp_path))
@@ -243,6 +251,7 @@ def test_inputs_without_a_pair_are_refused():
         keras.Model.train_on_batch(model, audio)
 
 
+@pytest.mark.slow
 def test_a_step_in_mixed_precision_has_a_float32_loss_near_that_of_full_precision():
     sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 14, "mlp_dim": 22}
     losses = {}

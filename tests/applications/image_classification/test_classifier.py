@@ -80,6 +80,7 @@ def test_label_smoothing_spreads_a_share_of_the_label():
     assert found == pytest.approx(cross_entropy(0.7 * labels + 0.1, logits).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["image_conv", "image_fourier", "image_learned"])
 def test_every_variant_learns_four_pictures(variant):
     task, labels = build(variant), np.array([0, 1, 2, 1])
@@ -109,6 +110,7 @@ def test_floats_of_the_right_size_are_only_normalised():
         ImagePreprocessor(12, MEAN, STD)({"image": image[:, :9]})
 
 
+@pytest.mark.slow
 def test_the_preprocessor_runs_in_fit_and_predict():
     task, raw = build(preprocess=True), pictures()
     by_hand = {"image": array(task.preprocessor(raw)["image"])}
@@ -127,6 +129,7 @@ def test_a_preset_keeps_weights_labels_and_preprocessing(tmp_path):
     np.testing.assert_allclose(found["label"], expected["label"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     task, labels = build(), np.arange(4) % 3
     task.fit(images(), labels, verbose=0)
@@ -136,6 +139,7 @@ def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     assert loaded.evaluate(images(), labels, verbose=0, return_dict=True) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_logits_are_float32_in_mixed_precision():
     half = build(dtype="mixed_bfloat16")
     logits = half.predict(images(), verbose=0)["label"]

@@ -17,6 +17,8 @@ from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
 from zorro_keras.applications.training.open_model import open_model
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     "data.size_px=16",
     "data.on_error=skip",

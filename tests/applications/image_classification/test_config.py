@@ -38,7 +38,7 @@ def test_every_recipe_survives_json(name):
     assert from_json(Config, to_json(CONFIGS[name])) == CONFIGS[name]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", PUBLISHED_PARAMETERS)
 def test_recipe_a_builds_with_the_published_number_of_parameters(name):
     config = CONFIGS[name]
@@ -65,6 +65,7 @@ def test_recipe_a_is_the_papers(name):
 LARGE = {"paper_fourier_large": 213_082_618, "paper_conv_large": 212_375_930}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_config_b_has_the_published_number_of_parameters(name):
     """The paper says 212 million of both. The layers are alike: two builds tell what each adds."""

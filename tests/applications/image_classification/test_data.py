@@ -49,6 +49,7 @@ def batches(folder, settings, count, start_step=0, **options):
     return list(dataset.take(count).as_numpy_iterator())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "augmentation", [TINY.data.augmentation, AugmentationConfig()], ids=["tiny", "paper"]
 )
@@ -116,6 +117,7 @@ def test_val_is_evaluated_where_there_is_no_test_split(tmp_path):
     assert len(ids) == 12 and all(name.startswith("val/") for name in ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "augmentation", [TINY.data.augmentation, AugmentationConfig()], ids=["tiny", "paper"]
 )
@@ -147,6 +149,7 @@ def test_an_empty_split_is_refused(tmp_path):
         training_dataset(data, config(), PREPROCESSOR)
 
 
+@pytest.mark.slow
 def test_hosts_that_read_their_own_rows_give_the_batches_of_one(folder, monkeypatch):
     settings = config(AugmentationConfig())  # which mixes pictures, two for a row
     make = partial(training_dataset, open_data(folder, settings), settings, PREPROCESSOR)

@@ -80,6 +80,7 @@ def test_an_element_is_hidden_as_a_whole():
     assert (patches == patches[:, :, :, :1, :, :1, :1]).all() and hidden.any() and not hidden.all()
 
 
+@pytest.mark.slow
 def test_a_preset_holds_the_task_and_the_backbone_that_goes_on(tmp_path):
     task().save_to_preset(str(tmp_path))
     loaded = MaskedClipAutoencoder.from_preset(str(tmp_path))
@@ -94,6 +95,7 @@ def test_a_preset_holds_the_task_and_the_backbone_that_goes_on(tmp_path):
     np.testing.assert_allclose(array(compiled(half)(x)["latents"]), latents, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_takes_raw_clips_and_one_stream_alone():
     model = build(task().preprocessor, mask_rate=0.6)
     x = {name: values[:2] for name, values in raw().items()}

@@ -22,6 +22,8 @@ from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.models import HiPBackbone
 
+pytestmark = pytest.mark.slow
+
 TASK = "masked_autoencoding"
 # Each is checked together with those before it.
 SETTINGS = [

@@ -98,6 +98,7 @@ def test_clips_of_a_list_of_ids_have_no_labels_and_are_learned_from(tmp_path):
         assert len(evaluation_dataset(data, CONFIG, preprocess)[1]) == 1
 
 
+@pytest.mark.slow
 def test_rows_and_steps_that_are_read_apart_are_those_of_all(shards, monkeypatch):
     make = partial(training_dataset, shards, CONFIG, preprocess)
     check_parts(make)

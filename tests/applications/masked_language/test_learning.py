@@ -10,7 +10,7 @@ from zorro_keras.applications.masked_language.data import default_data
 from zorro_keras.applications.training.fit import train
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_the_loss_of_held_out_sentences_falls_below_half_of_the_unigram_entropy(tmp_path, well_compiled):
     path = default_data(tmp_path / "text")

@@ -70,6 +70,7 @@ def test_padding_changes_nothing_and_text_does(model):
     assert np.abs(array(model(noise)["text"]) - before).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_it_trains_on_texts_and_learns(config):
     keras.utils.set_random_seed(0)
     backbone = PerceiverIOBackbone.from_variant(
@@ -176,12 +177,14 @@ def test_two_trainings_on_texts_are_equal_and_hide_other_words_in_each_pass():
     assert (passes[0][0] != passes[1][0]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_killed_run_ends_like_one_never_killed(text_path, config, tmp_path):
     lamb = apply_overrides(config, ["training.optimizer=lamb", "model.dropout_rate=0.1"])
     assert_resumes_exactly("masked_language", lamb, text_path, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_commands_use_a_run(text_path, config, tmp_path, capsys):
     from zorro_keras.applications.masked_language.commands import evaluate, predict

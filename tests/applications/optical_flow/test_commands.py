@@ -32,6 +32,8 @@ from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
 from zorro_keras.applications.training.open_model import open_model
 
+pytestmark = pytest.mark.slow
+
 QUIET = Console(quiet=True)
 CONFIG = apply_overrides(CONFIGS["tiny"], SETTINGS)
 

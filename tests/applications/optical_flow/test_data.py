@@ -45,6 +45,7 @@ def batches(folder, settings, count, start_step=0, **options):
     return list(dataset.take(count).as_numpy_iterator())
 
 
+@pytest.mark.slow
 def test_a_restart_gives_byte_for_byte_what_follows(folder):
     whole = batches(folder, config(), 6)
     for start in (2, 4):  # within the plain phase, and after it
@@ -63,6 +64,7 @@ def test_a_batch_is_frames_in_minus_one_to_one_and_flow_in_units(folder):
         assert weight.shape == (4, *SIZE) and set(np.unique(weight)) <= {0.0, 1.0}
 
 
+@pytest.mark.slow
 def test_the_first_steps_show_each_pair_forward_and_reversed(folder):
     plain = batches(folder, config(NOTHING), 3)
     for x, y, weight in plain:
@@ -87,6 +89,7 @@ def test_every_pair_is_seen_once_in_a_pass(folder):
     assert sorted(found[:10]) == sorted(found[10:]) == list(range(10)) and found[:10] != found[10:]
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_order(folder):
     other = config()
     other = dataclasses.replace(other, training=dataclasses.replace(other.training, seed=5))
@@ -122,6 +125,7 @@ def test_sparse_flow_keeps_its_holes(tmp_path):
         assert 0.05 < weight.mean() < 0.7 and not y[weight == 0].any()
 
 
+@pytest.mark.slow
 def test_a_bad_pair_weighs_nothing_and_moves_no_other(tmp_path):
     folder = made.triples(tmp_path, count=10, splits=("train", "test"))
     settings = config(on_error="skip", max_bad_fraction=0.2)
@@ -153,6 +157,7 @@ def test_val_is_evaluated_where_there_is_no_test_split_and_empty_splits_are_refu
         training_dataset(data, config(), PREPROCESSOR, start_step=-1)
 
 
+@pytest.mark.slow
 def test_hosts_that_read_their_own_rows_give_the_batches_of_one(folder, monkeypatch):
     settings = config()
     make = partial(training_dataset, open_data(folder, settings), settings, PREPROCESSOR)

@@ -88,6 +88,7 @@ def test_a_perfect_answer_has_a_finite_gradient():
     assert all(np.isfinite(array(weight)).all() for weight in task.trainable_variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["optical_flow", "optical_flow_conv", "optical_flow_separate"])
 def test_every_kind_of_model_learns_two_pairs(variant):
     task, (x, _, _) = build(variant), pairs(2)
@@ -119,6 +120,7 @@ def test_a_preset_keeps_weights_unit_and_size(tmp_path):
     np.testing.assert_allclose(found["flow"], expected["flow"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_keras_file_keeps_the_compiled_task(tmp_path):
     task, given = build(flow_loss="l1"), pairs(2)
     task.fit(*given[:2], sample_weight=given[2], verbose=0)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from tests import flow_maker as made
 from tests.image_maker import write
@@ -12,6 +13,7 @@ from zorro_keras.applications.pipelines.flow_files import read_flow
 from zorro_keras.applications.training.open_model import open_model
 
 
+@pytest.mark.slow
 def test_a_converted_flow_model_answers_pictures_by_the_command_line(tmp_path, capsys):
     case = Golden("perceiver_flow")
     source, preset = write(tmp_path / "flow.pystate", case.pickled()), tmp_path / "preset"

@@ -57,7 +57,7 @@ def build_from(data):
     return lambda steps, **options: training_dataset(data, config, clips.preprocess, steps=steps, **options)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_is_killed_changes_no_batch_and_a_restart_goes_on(shards, worker, monkeypatch):
     count, read_here = 40, []
     build = build_from(shards)
@@ -85,6 +85,7 @@ def test_a_worker_that_is_killed_changes_no_batch_and_a_restart_goes_on(shards, 
         np.testing.assert_array_equal(x["audio"], whole_x["audio"][2:])
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_the_same_error_from_afar(tmp_path):
     data = clips.write_shards(tmp_path)
     (path,) = tmp_path.glob("train-*")

@@ -33,6 +33,7 @@ def same(one, other):
     assert one.flow.dtype == np.float32 and one.valid.dtype == bool
 
 
+@pytest.mark.slow
 @given(fields(FLOATS))
 def test_floats_survive_flo_and_pfm_bit_for_bit(field):
     same(decode_flo(encode_flo(field), "a.flo"), field)

@@ -295,6 +295,7 @@ def clean_files(folder):
     yield padded
 
 
+@pytest.mark.slow
 def test_whole_files_raise_no_false_alarm(tmp_path):
     alarms = {}
     for path in clean_files(tmp_path):

@@ -65,6 +65,7 @@ def bytes_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_the_report_accounts_for_every_clip(clips, expected, tmp_path, inline):
     (clips / "train/spin/notes.txt").write_text("ignored")
     coverage = prepare(clips, tmp_path / "shards", **SETTINGS)

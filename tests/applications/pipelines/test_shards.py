@@ -148,6 +148,7 @@ def test_records_are_parsed_in_a_graph(absent):
     np.testing.assert_array_equal(record["audio"].numpy(), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_every_location_leads_to_its_record(packed):
     import tensorflow as tf

@@ -251,6 +251,7 @@ def test_arguments_out_of_range_are_refused(folder, wrong):
         read_source(folder, **wrong)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

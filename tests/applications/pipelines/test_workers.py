@@ -118,6 +118,7 @@ def test_a_task_past_its_deadline_is_killed_blamed_and_its_worker_replaced():
     assert not is_alive(before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
 def test_a_worker_gets_no_more_memory_than_it_may_use_and_is_replaced():
     with DecodePool(1, max_worker_bytes=512 * 2**20) as pool:

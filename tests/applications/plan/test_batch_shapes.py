@@ -46,6 +46,7 @@ def described(spec):
     return keras.tree.map_structure(lambda leaf: (tuple(leaf.shape), tf.as_dtype(leaf.dtype).name), spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_step_is_given_what_the_plan_says(task, tmp_path, few_examples):
     config = apply_overrides(named_config(task, "tiny"), ["training.batch_size=4"])
@@ -77,7 +78,7 @@ def test_a_battle_of_units_alone_has_a_row_for_each(few_examples, tmp_path):
     assert described(shaped.batch) == described(spec)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_every_configuration_has_stages_that_add_up(task):
     for name in task_module(task, "config").CONFIGS:

@@ -77,6 +77,7 @@ def base():
     return shaped_model(task, config, label_names, 1)
 
 
+@pytest.mark.slow
 def test_the_count_of_base_is_that_of_the_formula(base):
     """The formula leaves out the read-out and the heads; the stages say what they cost."""
     path = Path(__file__).parents[3] / "benchmarks" / "attention.py"

@@ -55,6 +55,7 @@ def test_a_batch_that_takes_more_than_the_line_says_is_not_taken():
     assert found.total <= 295 and 4 < found.batch_size < 20
 
 
+@pytest.mark.slow
 def test_remat_lowers_the_prediction():
     plain, again = (footprint_of(TASK, "tiny", 8, *SMALL, *word) for word in ((), ("model.remat=true",)))
     assert again.activations < 0.75 * plain.activations
@@ -76,7 +77,7 @@ def test_a_step_in_float16_is_planned_with_the_scale_that_a_run_keeps():
     assert jax.tree.map(lambda leaf: leaf.shape, state) == jax.tree.map(lambda leaf: leaf.shape, half.state)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_step_takes_the_memory_that_was_predicted():
     """In a process of its own, whose programs are compiled as those of `fit` are, not as a test's."""

@@ -29,6 +29,7 @@ def line(shaped):
     return Footprint(batch_size, **fixed, batch=10**5 * batch_size, activations=9 * 10**5 * batch_size)
 
 
+@pytest.mark.slow
 def test_a_plan_is_for_programs(capsys):
     """Really compiled."""
     assert cli.main(["plan", TASK, "--batch-size", "4", "--json", *SMALL]) == 0
@@ -44,6 +45,7 @@ def test_a_plan_is_for_programs(capsys):
     assert "device" not in plan
 
 
+@pytest.mark.slow
 def test_a_plan_is_for_people(monkeypatch):
     monkeypatch.setattr(command, "footprint", line)
     plan = command.plan(TASK, "tiny", ("model.num_layers=1",), batch_size=4, device_bytes=10**9)
@@ -64,6 +66,7 @@ def test_a_plan_is_for_people(monkeypatch):
     assert "what `training.distribute=data` spreads over others is not taken off" in said.getvalue()
 
 
+@pytest.mark.slow
 def test_a_device_that_is_too_small_for_any_batch_is_told_so(monkeypatch):
     monkeypatch.setattr(command, "footprint", line)
     plan = command.plan(TASK, "tiny", device_bytes=10**7)
@@ -73,6 +76,7 @@ def test_a_device_that_is_too_small_for_any_batch_is_told_so(monkeypatch):
     assert "No batch was found that fits into 9.00 MB of 10.0 MB." in said.getvalue()
 
 
+@pytest.mark.slow
 def test_classes_are_those_asked_for_or_of_the_data_a_configuration_is_made_for(monkeypatch):
     monkeypatch.setattr(command, "footprint", line)
     by_default = command.plan("image_classification", "tiny", batch_size=2)
@@ -81,6 +85,7 @@ def test_classes_are_those_asked_for_or_of_the_data_a_configuration_is_made_for(
     assert asked["stages"][-1]["shapes"] == ((17,),)
 
 
+@pytest.mark.slow
 def test_a_configuration_of_even_batches_is_told_an_even_one(monkeypatch, capsys):
     monkeypatch.setattr(command, "footprint", line)
     assert command.plan("optical_flow", "tiny", device_bytes=25 * 10**6)["device"]["batch_size"] == 12

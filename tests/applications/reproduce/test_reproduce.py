@@ -48,7 +48,7 @@ def test_a_reproduction_needs_a_seed(tmp_path):
         reproduce(tmp_path, num_seeds=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_reproduction_goes_all_the_way_and_again_without_training(tmp_path, monkeypatch):
     said = io.StringIO()
     report = reproduce(tmp_path, quick=True, num_seeds=1, console=Console(file=said, width=160))

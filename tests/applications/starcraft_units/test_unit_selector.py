@@ -93,6 +93,7 @@ def test_a_battle_without_a_real_unit_counts_for_nothing(model):
         assert found[name] == pytest.approx(value, rel=1e-5), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config", "transformer_config"])
 def test_it_trains_and_learns(name, request):
     keras.utils.set_random_seed(0)
@@ -153,8 +154,9 @@ def test_what_does_not_fit_is_named(model):
         UnitSelector(image)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["config", pytest.param("transformer_config", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["config", pytest.param("transformer_config", marks=pytest.mark.long)])
 def test_a_killed_run_ends_like_one_never_killed(name, request, battles, tmp_path):
     config = apply_overrides(request.getfixturevalue(name), ["model.dropout_rate=0.1"])
     assert_resumes_exactly("starcraft_units", config, battles, tmp_path)
@@ -174,6 +176,7 @@ def _spoil_the_weights(monkeypatch):
     monkeypatch.setattr(commands, "open_run", open_spoilt)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_commands_use_a_run(battles, config, tmp_path, capsys, monkeypatch):
     from zorro_keras.applications.starcraft_units.commands import evaluate, predict
@@ -211,6 +214,7 @@ def test_the_commands_use_a_run(battles, config, tmp_path, capsys, monkeypatch):
         default_data(run)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", ["config", "transformer_config"])

@@ -82,6 +82,7 @@ def evaluated(run, folder, tmp_path_factory):
     return evaluate(run, folder, out=out), out
 
 
+@pytest.mark.slow
 def test_every_task_has_its_figures_and_the_eight_an_average(evaluated):
     figures, out = evaluated
     assert set(figures["scores"]) == {*MULTITASK, "MNLI mismatched"}

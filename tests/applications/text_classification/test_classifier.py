@@ -151,6 +151,7 @@ def test_a_mixed_batch_trains_every_head_and_one_task_alone_trains_its_own():
     assert moved() == {"CoLA", "MNLI", "STS-B"}
 
 
+@pytest.mark.slow
 def test_one_task_takes_plain_arrays():
     single = build(("RTE/yes", "RTE/no"))
     history = single.fit(TEXTS, np.array([0, 1, 1, 0]), batch_size=2, epochs=2, verbose=0).history

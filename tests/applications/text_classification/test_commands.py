@@ -19,6 +19,8 @@ from zorro_keras.applications.training.fit import train
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.models import PerceiverIOBackbone
 
+pytestmark = pytest.mark.slow
+
 TEXTS = {
     "RTE/train.tsv": [
         "index\tsentence1\tsentence2\tlabel",

@@ -5,7 +5,7 @@ import pytest
 from tests.applications.training.toy_process import SETTINGS, final_state, finish, train
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_asked_to_stop_is_saved_after_the_step_and_ends_like_one_never_asked(unbroken, tmp_path):
     # Within the first epoch; within the second, after the rest of the first; while the third is validated.
     for name, point, step in (

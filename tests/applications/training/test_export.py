@@ -26,6 +26,7 @@ from zorro_keras.applications.training.parity import parity_report
 from zorro_keras.applications.training.run import open_run
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]

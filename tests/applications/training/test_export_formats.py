@@ -30,6 +30,7 @@ from zorro_keras.applications.training.served import open_served
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]

@@ -69,6 +69,7 @@ def tensors_of(run):
     return {name: value.tobytes() for name, value in load_file(newest / "variables.safetensors").items()}
 
 
+@pytest.mark.slow
 def test_a_run_leaves_everything_the_next_command_needs(finished):
     run, config, summary = finished
     names = {path.name for path in run.iterdir()}

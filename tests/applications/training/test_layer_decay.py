@@ -66,6 +66,7 @@ def test_a_perceiver_reads_before_its_blocks():
     assert of(scales, "decoder") == {1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_variable_of_a_backbone_before_its_readout_has_a_depth(kind):
     scales = scales_by_path(build_model(config(kind), NAMES))
@@ -73,6 +74,7 @@ def test_every_variable_of_a_backbone_before_its_readout_has_a_depth(kind):
     assert all(any(word in path for word in ("logits", "readout", "norm")) for path in last), last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
 def test_steps_and_decay_are_scaled(optimizer):
     def moved(layer_decay):

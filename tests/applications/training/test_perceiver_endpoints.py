@@ -23,6 +23,7 @@ from zorro_keras.applications.training.export import export_backbone, export_tas
 from zorro_keras.models import PerceiverIOBackbone
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The `native_serialization` parameter:DeprecationWarning"),

@@ -13,7 +13,7 @@ from zorro_keras.applications.training.predict import predict_file
 from zorro_keras.applications.training.report import evaluate_run
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]

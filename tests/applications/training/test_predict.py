@@ -18,7 +18,10 @@ from zorro_keras.applications.training.predict import predict_file, timeline
 from zorro_keras.applications.training.run import open_run
 from zorro_keras.applications.training.window_classifier import WindowClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def write_media(path, seconds, *, has_sound=True, rate_hz=8, sample_rate_hz=16_000):

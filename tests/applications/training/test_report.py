@@ -44,6 +44,7 @@ def batch_of(task, rng, size=SIZE, num_classes=8):
     )
 
 
+@pytest.mark.slow
 def test_audio_only_takes_the_video_away_from_the_model(task):
     rng = np.random.default_rng(0)
     x, y, weight = batch_of(task, rng)

@@ -10,7 +10,7 @@ import pytest
 from tests.applications.training.toy_process import SETTINGS, command, final_state, finish, train
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_again_and_again_ends_like_one_never_killed(unbroken, tmp_path):
     # In the first epoch; while the second checkpoint is written; after it is in place, before the log row.
     for point in ("batch:3", "_write_state:2", "_prune:1"):
@@ -21,7 +21,7 @@ def test_a_run_killed_again_and_again_ends_like_one_never_killed(unbroken, tmp_p
     assert final_state(tmp_path) == unbroken
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_at_a_random_moment_ends_like_one_never_killed(unbroken, tmp_path):
     process = command(tmp_path, *SETTINGS)
     deadline = time.monotonic() + 200
@@ -34,7 +34,7 @@ def test_a_run_killed_at_a_random_moment_ends_like_one_never_killed(unbroken, tm
     assert final_state(tmp_path) == unbroken
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_nan_stops_the_run_with_exit_code_4_and_names_the_step(tmp_path):
     code, _, errors = train(tmp_path, "--set", "data.bad_step=9")
     assert code == 4, errors[-3000:]

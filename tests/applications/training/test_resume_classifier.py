@@ -66,7 +66,7 @@ def finish(process):
     assert process.returncode == 0, errors[-3000:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("config", SIZES)
 def test_a_killed_classifier_ends_like_one_never_killed(config, small_clips, tmp_path):
     finish(start(config, tmp_path / "unbroken", small_clips.shards))

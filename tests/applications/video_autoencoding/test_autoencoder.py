@@ -175,6 +175,7 @@ def test_a_clip_without_a_stream_is_rebuilt_whole(stream):
     assert np.isfinite(array(outputs[stream])).all()
 
 
+@pytest.mark.slow
 def test_it_learns_a_few_clips_at_changing_points():
     task = VideoAutoencoder(backbone(), loss_weights={"audio": 1.0, "image": 1.0, "label": 0.1})
     task.compile(keras.optimizers.Adam(0.01))
@@ -191,6 +192,7 @@ def test_it_learns_a_few_clips_at_changing_points():
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
+@pytest.mark.slow
 def test_a_preset_keeps_weights_settings_and_preprocessing(tmp_path):
     preprocessor = VideoAutoencoderPreprocessor(CLIP, [f"class {label}" for label in range(CLASSES)])
     weights = {"audio": 2.0, "image": 1.0, "label": 0.0}

@@ -34,6 +34,8 @@ from zorro_keras.applications.video_autoencoding.data import evaluation_dataset,
 from zorro_keras.applications.video_autoencoding.model import build_model, start_weights
 from zorro_keras.applications.video_autoencoding.scores import ClipScores
 
+pytestmark = pytest.mark.slow
+
 TASK = "video_autoencoding"
 # Each is checked together with those before it.
 SETTINGS = [

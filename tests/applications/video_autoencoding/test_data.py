@@ -190,6 +190,7 @@ def test_sound_that_was_packed_at_another_rate_is_refused(shards):
         training_dataset(shards, apply_overrides(config, []), preprocess)
 
 
+@pytest.mark.slow
 def test_rows_and_steps_that_are_read_apart_are_those_of_all(shards, monkeypatch):
     config = apply_overrides(CONFIG, ["data.audio_points=6", "data.image_points=8"])
     make = partial(training_dataset, shards, config, preprocess)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.applications.training.distribution.devices import run
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ def measured(names):
     return run("copied_steps.py", *names, backend="tensorflow")
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])
 def test_two_copies_take_the_steps_of_one_model(name):
     found = measured(QUICK if name in QUICK else SLOW)["steps"][name]
     assert found["replicas"] == [1, 2]

@@ -4,6 +4,8 @@ import pytest
 
 from tests.applications.training.distribution.devices import run
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("jax")
 
 

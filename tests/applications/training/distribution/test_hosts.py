@@ -45,7 +45,7 @@ def coordinator():
 
 
 @several_hosts
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_hosts_of_which_one_is_killed_end_like_one_process_that_nobody_kills(tmp_path):
     unbroken, run = tmp_path / "unbroken", tmp_path / "run"
     alone, meeting = start(unbroken), coordinator()

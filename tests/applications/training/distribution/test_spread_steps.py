@@ -51,7 +51,8 @@ def measured(names):
     return run("spread_steps.py", "--steps", *names, *pieces)
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])
 def test_eight_devices_take_the_steps_of_one(name):
     found = measured(QUICK if name in QUICK else SLOW)["steps"][name]
     one = found.pop("one")
