@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -123,8 +122,7 @@ def backend() -> Iterator[Finding]:
         yield Finding("backend", "trouble", _first_line(error), _import_advice(error))
         return
     name = keras.backend.backend()
-    origin = "KERAS_BACKEND" if "KERAS_BACKEND" in os.environ else "Keras' own default"
-    yield Finding("backend", "ok", f"{name} (from {origin})")
+    yield Finding("backend", "ok", f"{name} (--backend or KERAS_BACKEND chooses another)")
     try:
         found = DEVICES[name]()
     except Exception as error:  # drivers fail in any way
