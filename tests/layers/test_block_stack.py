@@ -140,7 +140,7 @@ def test_a_deeper_stack_has_no_more_products_to_compile(monkeypatch):
 @on_jax
 def test_a_cpu_keeps_less_in_a_loop(monkeypatch):
     """Block after block, XLA merges what is computed again with the first time, and keeps that."""
-    merging = {"xla_disable_hlo_passes": ""}  # a command that ran before in this process may have forbidden it
+    merging = {"xla_disable_hlo_passes": ""}  # a command before this test may forbid it
 
     def kept(looped):
         return compiled_step(8, looped, monkeypatch).compile(merging).memory_analysis().temp_size_in_bytes
