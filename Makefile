@@ -1,11 +1,11 @@
 # Needs only Python 3.11-3.13, git and make. Every target makes `.venv` and installs what it needs, once.
 #
-#   make demo     clips, prepare, train, evaluate, export, predict: the whole way, into runs/demo
-#   make test     the unit tests on JAX, TensorFlow and torch          (BACKENDS="jax torch", PYTEST_ARGS="-k routing")
-#   make test-slow  what takes more than a few seconds, on one backend (KERAS_BACKEND=tensorflow)
-#   make lint     ruff: rules and formatting                          (make format rewrites)
-#   make bench    the speed table, JSON and a plot            (BACKENDS=jax, BENCH_ARGS=--quick for a few minutes)
-#   make clean    remove the environment and every cache
+#   make demo       clips, prepare, train, evaluate, export, predict: the whole way, into runs/demo
+#   make test       the unit tests on JAX, TensorFlow and torch          (BACKENDS="jax torch", PYTEST_ARGS="-k routing")
+#   make test-slow  what takes more than a few seconds, on JAX       (KERAS_BACKEND=tensorflow, PYTEST_ARGS)
+#   make lint       ruff: rules and formatting                          (make format rewrites)
+#   make bench      the speed table, JSON and a plot            (BACKENDS=jax, BENCH_ARGS=--quick for a few minutes)
+#   make clean      remove the environment and every cache
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
@@ -63,10 +63,10 @@ test: $(addprefix test-,$(BACKENDS))
 test-jax test-tensorflow: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
 test-torch: $(DEV) $(TORCH_STAMP)
 test-jax test-tensorflow test-torch: test-%:
-	KERAS_BACKEND=$* $(PYTEST) -m "not slow and not long" $(PYTEST_ARGS) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE) $(TASKS_TESTED_ONCE))
+	KERAS_BACKEND=$* $(PYTEST) -m "not slow" $(PYTEST_ARGS) $(if $(filter $*,$(firstword $(BACKENDS))),,$(TESTED_ONCE) $(TASKS_TESTED_ONCE))
 
 test-slow: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
-	$(PYTEST) -m "slow or long" $(PYTEST_ARGS)
+	$(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -57,9 +57,13 @@ def seeds_from_the_test_name(request: pytest.FixtureRequest) -> None:
         sys.modules["keras"].utils.set_random_seed(seed)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not ask for
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
     # Files with slow tests first: with several workers none is left with one at the end while others idle.
-    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")}
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
     slow.add(Path(__file__).with_name("test_examples.py"))  # none is slow, all together are
     items.sort(key=lambda item: item.path not in slow)
     for item in items:
