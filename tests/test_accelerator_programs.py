@@ -18,7 +18,7 @@ from jax._src.cudnn import fused_attention_stablehlo as cudnn
 from zorro_keras.applications.plan.shapes_only import shaped_model
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.task import named_config, task_module
-from zorro_keras.layers import Attention
+from zorro_keras.layers import Attention, tpu_attention
 from zorro_keras.layers import attention as attention_module
 from zorro_keras.routing import ReadPlan, Routing, TokenLayout
 
@@ -33,7 +33,7 @@ STEPS = {
 }
 PLATFORMS = ("cuda", "tpu")
 # What XLA itself answers on the device. Anything else, a callback above all, has to show that it does.
-ON_DEVICE = {"__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward"}
+ON_DEVICE = {"__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward", "tpu_custom_call"}
 
 
 @functools.cache
@@ -169,3 +169,34 @@ def test_a_step_in_half_precision_reaches_the_flash_kernel(name, config, per_mod
     forward, backward = attention_calls(lowered(step, "cuda"))
     assert forward == backward == per_model
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "words", "lengths"),
+    [
+        # Sound, 320 tokens, is too short for it, and so is fusion.
+        (CLASSIFIER, "base", ["model.num_layers=1"], {(1568, 1568)}),
+        ("masked_language", "paper", ["model.num_layers=1"], {(256, 2048), (2048, 256)}),
+    ],
+)
+def test_a_step_reaches_the_flash_kernel_of_a_tpu_where_sequences_are_long(
+    name, config, words, lengths, monkeypatch
+):
+    read = []
+
+    def attend_on_tpu(query, key, *rest):
+        read.append((query.shape[1], key.shape[1]))
+        return tpu_attention.attend_on_tpu(query, key, *rest)
+
+    monkeypatch.setattr(attention_module, "has_fused_attention", lambda: True)
+    monkeypatch.setattr(attention_module, "runs_on_tpu", lambda: True)
+    monkeypatch.setattr(attention_module, "attend_on_tpu", attend_on_tpu)
+    given = apply_overrides(named_config(name, config), words)
+    shapes = task_module(name, "batch_shapes")
+    label_names = shapes.label_names("tiny", given) if hasattr(shapes, "label_names") else ()
+    shaped = shaped_model(name, given, label_names, batch_size=6)
+    step = jax.jit(shaped.model.train_step).trace(shaped.state, shaped.data)
+    assert set(read) == lengths
+    program = lowered(step, "tpu")
+    assert set(re.findall(r'kernel_name = "splash_mha_(fwd|dkv|dq)', program)) == {"fwd", "dkv", "dq"}
+    assert calls_of_the_host(program) == set()

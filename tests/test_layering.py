@@ -29,7 +29,8 @@ COMMAND_LINE = {"cli", "doctor", "demo", "plan", "reproduce"}
 
 LIBRARY_MAY_IMPORT = {"keras", "keras_hub", "numpy", LIBRARY} | set(sys.stdlib_module_names)
 FILE_FORMATS = {"weights": {"h5py", "safetensors"}}
-BACKENDS = {"zorro_keras.layers.kernels": {"jax"}}  # the one place that knows which backend runs it
+# The one place that knows which backend runs it, and what has a kernel of its own there.
+BACKENDS = {f"zorro_keras.layers.{name}": {"jax"} for name in ("kernels", "tpu_attention")}
 ROUTING_MAY_IMPORT = {"numpy", LIBRARY} | set(sys.stdlib_module_names)
 PRIVATE = ("keras.src", "keras_hub.src")
 

@@ -78,8 +78,9 @@ class Train:
     training.distribute."""
     coordinator: str | None = None
     """HOST:PORT of process 0, where several hosts train together and see one folder of the run; on TensorFlow
-    those of all processes, separated by commas. Or runtime, where the runtime of a TPU or a cluster knows,
-    on TensorFlow by TF_CONFIG. Give --distribute data with it."""
+    those of all processes, separated by commas. Or runtime, where the runtime of a TPU or a cluster knows.
+    By default what KERAS_DISTRIBUTION_JOB_ADDRESSES, on TensorFlow TF_CONFIG, says where it is set. Give
+    --distribute data with it."""
     num_processes: int | None = None
     """Processes that train together."""
     process_id: int | None = None
@@ -99,15 +100,16 @@ class Train:
         if self.distribute is not None:
             overrides = (*overrides, f"training.distribute={self.distribute}")
         config = apply_overrides(named_config(self.task, self.config), overrides)
-        if self.coordinator is not None:
+        from zorro_keras.applications.training.distribution import hosts
+
+        coordinator = self.coordinator or (hosts.RUNTIME if hosts.announced() else None)
+        if coordinator is not None:
             if self.data is None:
                 raise ConfigError(
                     "Several hosts need `--data`: only one could make the task's own. Received: no data",
                     stage="command", reason="bad_value",
                 )  # fmt: skip
-            from zorro_keras.applications.training.distribution.hosts import join
-
-            join(self.coordinator, self.num_processes, self.process_id)
+            hosts.join(coordinator, self.num_processes, self.process_id)
         elif (self.num_processes, self.process_id) != (None, None):
             raise ConfigError(
                 "`--num-processes` and `--process-id` need `--coordinator`. Received: no coordinator",

@@ -93,6 +93,9 @@ class Validation(keras.callbacks.Callback):
         epochs: int. Epochs of the whole run.
         epoch_metrics: optional function of all `(predictions, y, sample_weight)` as arrays, for metrics that
             are not sums over batches; returns name -> value.
+
+    Attributes:
+        seconds: float, what it took after the last epoch; 0 where that was not validated.
     """
 
     def __init__(
@@ -104,17 +107,23 @@ class Validation(keras.callbacks.Callback):
         num_batches = int(dataset.cardinality())
         self._steps = num_batches if num_batches >= 0 else None
         self._ask: Callable[[Any], Any] | None = None
+        self.seconds = 0.0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if (epoch + 1) % self.every_epochs and epoch + 1 < self.epochs:
-            return
+        started = time.perf_counter()
+        is_due = (epoch + 1) % self.every_epochs == 0 or epoch + 1 >= self.epochs
+        if is_due:
+            logs.update(self._measured())
+        self.seconds = time.perf_counter() - started if is_due else 0.0
+
+    def _measured(self) -> dict[str, Any]:
         with averaged_weights(self.model):
             # `keras.Model.evaluate`, because that of a keras-hub Task would preprocess the batches again.
             batches = parts_of_devices(part_of_host(self.dataset))
             values = keras.Model.evaluate(self.model, batches, steps=self._steps, verbose=0, return_dict=True)
             if self.epoch_metrics is not None:
                 values.update(self.epoch_metrics(*self._predict()))
-        logs.update({f"val_{name}": value for name, value in values.items()})
+        return {f"val_{name}": value for name, value in values.items()}
 
     def _predict(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         batches, labels, weights = [], [], []
@@ -141,6 +150,7 @@ class Record(keras.callbacks.Callback):
         batch_size: int.
         write_scalars: function of a row.
         first: is asked for the seconds of the first step.
+        validation: is asked for its seconds, which are not those of training.
 
     Raises:
         TrainingError: if an epoch had fewer steps than planned: the data ended.
@@ -156,11 +166,12 @@ class Record(keras.callbacks.Callback):
         batch_size: int,
         write_scalars: Callable[[Mapping[str, Any]], None],
         first: FirstStep,
+        validation: Validation,
     ) -> None:
         super().__init__()
         self.folder, self.history, self.state = folder, history, state
         self.steps_per_epoch, self.batch_size, self.write_scalars = steps_per_epoch, batch_size, write_scalars
-        self.first = first
+        self.first, self.validation = first, validation
         self._started, self._first_step = 0.0, 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -174,14 +185,18 @@ class Record(keras.callbacks.Callback):
                 f"The training data ended too early. Expected: step {planned}. Received: step {step}",
                 stage="train", reason="incomplete",
             )  # fmt: skip
-        seconds = time.perf_counter() - self._started
+        seconds = time.perf_counter() - self._started - self.validation.seconds
         examples = (step - self._first_step) * self.batch_size
         metrics = {"learning_rate": _scalar(optimizer.learning_rate), **(logs or {})}
         row = {
             "epoch": epoch + 1,
             "step": step,
             "metrics": {name: _json_number(value) for name, value in metrics.items()},
-            "timing": {"seconds": round(seconds, 3), "examples_per_second": round(examples / seconds, 3)},
+            "timing": {
+                "seconds": round(seconds, 3),
+                "examples_per_second": round(examples / seconds, 3),
+                "validation_seconds": round(self.validation.seconds, 3),
+            },
         }
         if not self.first.written:
             row["timing"]["first_step_seconds"], self.first.written = self.first.seconds, True

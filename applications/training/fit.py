@@ -243,6 +243,7 @@ class _Session:
         train_dataset, test_dataset, test_ids = self._datasets(first_step)
         bar = ProgressBar(training.epochs, self.steps_per_epoch, first_step, self.console)
         epoch_metrics = self._epoch_metrics(test_ids)
+        validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
         record = Record(
             self.folder,
             self.history,
@@ -255,8 +256,8 @@ class _Session:
             batch_size=training.batch_size,
             write_scalars=scalar_writer(self.folder, self.history),
             first=self.first,
+            validation=validation,
         )
-        validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)
         done = first_step % self.steps_per_epoch
         if done:  # TensorFlow makes the metrics in a first step; what they had counted is put back into them.
             keras.Model.evaluate(

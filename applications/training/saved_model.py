@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,10 @@ def write_saved_model(model: keras.Model, out: str | os.PathLike[str]) -> None:
     for endpoint in endpoints:
         if endpoint.serves is None:
             signature = [{name: _spec(name, argument) for name, argument in endpoint.inputs.items()}]
-            served[endpoint.name] = archive.add_endpoint(
-                endpoint.name, endpoint.answer, signature, **_options(endpoint)
-            )
+            with _kernels_of_every_platform():
+                served[endpoint.name] = archive.add_endpoint(
+                    endpoint.name, endpoint.answer, signature, **_options(endpoint)
+                )
     for endpoint in endpoints:
         if endpoint.serves is not None:
             archive.add_endpoint(endpoint.name, _raw_function(endpoint, served[endpoint.serves]))
@@ -63,6 +66,18 @@ def describe(model: keras.Model, endpoints: list[Endpoint]) -> dict[str, Any]:
             for endpoint in endpoints
         },
     }
+
+
+@contextmanager
+def _kernels_of_every_platform() -> Iterator[None]:
+    """On the accelerator of this process attention may have a kernel that no other has."""
+    enabled = keras.config.is_flash_attention_enabled() is not False
+    keras.config.disable_flash_attention()
+    try:
+        yield
+    finally:
+        if enabled:
+            keras.config.enable_flash_attention()
 
 
 def _spec(name: str, argument: Argument) -> keras.InputSpec:

@@ -187,6 +187,24 @@ def test_hosts_that_train_together_need_data(tmp_path, capsys):
     assert "Several hosts need `--data`" in capsys.readouterr().err
 
 
+def test_hosts_that_the_environment_names_train_together_without_a_flag(tmp_path, monkeypatch, capsys):
+    import keras
+
+    from zorro_keras.applications.training.distribution import hosts
+
+    joined = []
+
+    def join(*given):
+        joined.append(given)
+        raise ConfigError("Nobody came. Received: silence", stage="train", reason="bad_value")
+
+    monkeypatch.setattr(hosts, "join", join)
+    words = ["train", "masked_language", "--out", str(tmp_path / "run"), "--data", str(tmp_path)]
+    monkeypatch.setenv(hosts.ADDRESSES[keras.backend.backend()], "10.0.0.1:1234")
+    assert cli.main(words) == 2 and joined == [("runtime", None, None)]
+    assert "Nobody came" in capsys.readouterr().err
+
+
 def made(folder):
     folder.mkdir(parents=True)
     (folder / "made.txt").write_text("data")

@@ -4,8 +4,15 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import dense_kernel
-from zorro_keras.layers.kernels import by_rows, fuses_lengths, has_fused_attention, recomputes_in_loops
+from zorro_keras.layers.kernels import (
+    by_rows,
+    fuses_lengths,
+    has_fused_attention,
+    recomputes_in_loops,
+    runs_on_tpu,
+)
 from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop, weigh_in_scan
+from zorro_keras.layers.tpu_attention import attend_on_tpu, suits_tpu
 from zorro_keras.routing import ReadPlan
 
 # A plan is an argument of layers in functional graphs, which Keras saves with the model.
@@ -46,9 +53,10 @@ def attend(query, key, value, attention_mask=None, dropout=None, key_chunk=None,
     if bias is not None and key_chunk is not None:
         raise ValueError(f"`key_chunk` must be None where there is a bias. Received: key_chunk={key_chunk}")
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
-    plain = attention_mask is None and bias is None and fuses_lengths(query.shape[1], key.shape[1])
-    if plain and _may_fuse(query, value, dropout, key_chunk):
-        return ops.dot_product_attention(query, key, value)
+    if bias is None and _may_fuse(query, value, dropout, key_chunk):
+        fused = _fused_kernel(query, key, attention_mask)
+        if fused is not None:
+            return fused(query, key, value, attention_mask)
     key, value = _key_heads_first(key), _heads_first(value)
     return _attend_heads_first(query, key, value, attention_mask, dropout, key_chunk, bias)
 
@@ -71,9 +79,22 @@ def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key
 
 
 def _may_fuse(query, value, dropout, key_chunk):
-    # JAX's kernel takes values of the keys' width only.
-    same_width = query.shape[-1] == value.shape[-1] and len(query.shape) == 4
-    return dropout is None and key_chunk is None and same_width and has_fused_attention()
+    # JAX's kernel for GPUs takes values of the keys' width only.
+    suits = len(query.shape) == 4 and (query.shape[-1] == value.shape[-1] or runs_on_tpu())
+    return suits and dropout is None and key_chunk is None and has_fused_attention()
+
+
+def _fused_kernel(query, key, attention_mask):
+    """Returns the device's function of query, key, value and mask; `None` where it has none for them."""
+    if runs_on_tpu():
+        return attend_on_tpu if suits_tpu(query, key, attention_mask) else None
+    if attention_mask is None and fuses_lengths(query.shape[1], key.shape[1]):
+        return _attend_by_keras
+    return None
+
+
+def _attend_by_keras(query, key, value, attention_mask):
+    return ops.dot_product_attention(query, key, value, mask=attention_mask)
 
 
 def _attend_heads_first(query, key, value, attention_mask, dropout, key_chunk, bias=None):

@@ -5,20 +5,30 @@ import functools
 import keras
 
 
-@functools.cache
 def has_fused_attention():
-    """Returns whether `keras.ops.dot_product_attention` runs a kernel that never writes all logits to memory.
+    """Returns whether there is a kernel of attention that never writes all logits to memory.
 
-    True on torch, and on JAX with a GPU. TensorFlow has none, nor has JAX on a CPU. On TPU Keras 3.15's
-    kernel assumes as many keys as queries and without a mask falls back to a causal one: never right for us.
+    True on torch, and on JAX with a GPU, by `keras.ops.dot_product_attention`, and on JAX with a TPU.
+    TensorFlow has none, nor has JAX on a CPU; and none is used after `keras.config.disable_flash_attention`.
     """
-    if keras.config.backend() == "jax":
-        return any("gpu" in device.lower() for device in keras.distribution.list_devices())
-    return keras.config.backend() == "torch"
+    if keras.config.is_flash_attention_enabled() is False:
+        return False
+    return keras.config.backend() == "torch" or _jax_finds("gpu") or runs_on_tpu()
+
+
+def runs_on_tpu():
+    return _jax_finds("tpu")
+
+
+@functools.cache
+def _jax_finds(kind):
+    if keras.config.backend() != "jax":
+        return False
+    return any(kind in device.lower() for device in keras.distribution.list_devices())
 
 
 def fuses_lengths(*lengths):
-    """Returns whether that kernel takes so many queries and keys.
+    """Returns whether `keras.ops.dot_product_attention` fuses attention of so many queries and keys.
 
     JAX 0.10 refuses to differentiate cuDNN's attention of odd lengths, as if there were a bias. Keras would
     log the traceback at each of them and then write all logits after all.

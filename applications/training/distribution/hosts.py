@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.run_folder import RunFolder
 
 RUNTIME = "runtime"
+# Where the environment says with whom a process trains.
+ADDRESSES = {"jax": "KERAS_DISTRIBUTION_JOB_ADDRESSES", "tensorflow": "TF_CONFIG"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +30,19 @@ class Host:
     count: int
 
 
+def announced() -> bool:
+    """Whether the environment says that this process trains with others, so that no flag has to."""
+    return bool(os.environ.get(ADDRESSES.get(keras.backend.backend(), ""), ""))
+
+
 def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Waits for the other processes of a run. To be called before the backend is asked for anything.
 
     Args:
-        coordinator: on JAX, `host:port` of process 0, or "runtime" where a TPU's or a cluster's runtime knows
-            all three. On TensorFlow, `host:port` of every process, separated by commas, in their order; or
-            "runtime", where `TF_CONFIG` in the environment says all of it.
+        coordinator: on JAX, `host:port` of process 0, or "runtime" where `KERAS_DISTRIBUTION_JOB_ADDRESSES`
+            in the environment, or the runtime of a TPU or a cluster, knows all three. On TensorFlow,
+            `host:port` of every process, separated by commas, in their order; or "runtime", where `TF_CONFIG`
+            in the environment says all of it.
         num_processes: int. Processes in all. On JAX None takes `KERAS_DISTRIBUTION_NUM_PROCESSES`; on
             TensorFlow it is not needed.
         process_id: int, from 0. On JAX None takes `KERAS_DISTRIBUTION_PROCESS_ID`.

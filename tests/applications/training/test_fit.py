@@ -3,6 +3,7 @@ import importlib.util
 import json
 import shutil
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -86,6 +87,25 @@ def test_the_first_row_of_a_process_tells_how_long_its_first_step_took(finished)
     first, second = (row["timing"] for row in rows)
     assert 0 < first["first_step_seconds"] < first["seconds"] + 1
     assert "first_step_seconds" not in second
+
+
+@pytest.mark.slow
+def test_the_seconds_of_training_are_without_those_of_validation(toy, tmp_path, monkeypatch):
+    def slow_metrics(*rows):
+        time.sleep(1)
+        return {}
+
+    monkeypatch.setattr(toy, "epoch_metrics", slow_metrics)
+    train(
+        "toy",
+        apply_overrides(toy.Config(), ["training.epochs=2"]),
+        "points-1",
+        str(tmp_path),
+        console=quiet(),
+    )
+    timing = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[1])["timing"]
+    assert timing["seconds"] < 1 < timing["validation_seconds"]
+    assert timing["examples_per_second"] == pytest.approx(6 * 8 / timing["seconds"], rel=0.01)
 
 
 def test_a_run_in_float16_learns_and_opens_again(toy, finished, tmp_path):

@@ -5,12 +5,13 @@ import io
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 from rich.console import Console
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.config import TrainingConfig
-from zorro_keras.applications.training.distribution.devices import Devices, spread
+from zorro_keras.applications.training.distribution.devices import Devices, predictor, spread
 from zorro_keras.applications.training.distribution.layouts import SplitKernels, report_split
 
 EIGHT = [f"cpu:{index}" for index in range(8)]
@@ -55,6 +56,20 @@ def test_the_devices_are_grouped_as_asked(monkeypatch):
         devices = enter(monkeypatch, **settings)
         assert (devices.replicas, devices.count) == (replicas, 1 if settings["distribute"] == "none" else 8)
     assert keras.distribution.distribution() is None
+
+
+@on_jax
+def test_each_device_answers_its_own_rows(monkeypatch):
+    seen = []
+    monkeypatch.setattr(keras.Model, "predict_on_batch", lambda model, x: seen.append(x))
+    batch = {"points": np.zeros((4, 3), "float32"), "presence": {"points": np.ones(4, bool)}}
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    predictor(model)(batch)
+    with spread(TrainingConfig(distribute="data"), Console(file=io.StringIO())):
+        predictor(model)(batch)
+    assert seen[0] is batch
+    for x in keras.tree.flatten(seen[1]):
+        assert x.sharding.spec[0] == "batch"
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="others can")
