@@ -41,6 +41,7 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.base-installed
 DEV := $(VENV)/.dev-installed
 TORCH_STAMP := $(VENV)/.torch-installed
+CV_STAMP := $(VENV)/.cv-installed
 
 # uv installs in seconds; pip does the same where uv is not to be had.
 INSTALL = if $(BIN)/python -m uv --version >/dev/null 2>&1; then $(BIN)/python -m uv pip install --python $(BIN)/python $(1); \
@@ -76,8 +77,8 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The peers of Perceiver IO run on torch, whatever the backend of ours.
-bench: $(DEV) $(TORCH_STAMP)
+# The peers of Perceiver IO run on torch, whatever the backend of ours; that of Video Swin is KerasCV.
+bench: $(DEV) $(TORCH_STAMP) $(CV_STAMP)
 	$(BIN)/python benchmarks/run.py --backends $(BACKENDS) $(BENCH_ARGS)
 
 environment: $(DEV) $(if $(filter torch,$(BACKENDS)),$(TORCH_STAMP))
@@ -98,6 +99,10 @@ $(BASE): pyproject.toml | $(BIN)/python
 $(DEV): pyproject.toml | $(BIN)/python
 	$(call INSTALL,--editable ".[jax$(,)dev$(,)export]")
 	@touch $@ $(BASE)
+
+$(CV_STAMP): pyproject.toml | $(DEV)
+	$(call INSTALL,--editable ".[cv]")
+	@touch $@
 
 # pip, not uv: pip alone sees wheels that a machine keeps in its own folder of wheels.
 $(TORCH_STAMP): pyproject.toml | $(BIN)/python

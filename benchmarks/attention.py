@@ -194,7 +194,7 @@ def main() -> None:
         model = whole_model(arguments.memory_of, shapes)
         for _ in range(2):
             model.train_on_batch(example(shapes.streams()), np.zeros((1, model.output.shape[-1]), "float32"))
-        print(json.dumps({"megabytes": measure.resident_megabytes(peak=True)}))
+        print(json.dumps({"megabytes": speed.megabytes(peak=True)}))
         return
 
     rows = [memory_row(measure.words_of(arguments)), *attention_rows(shapes), *whole_model_rows(shapes)]

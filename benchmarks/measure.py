@@ -74,8 +74,42 @@ def compiled(function: Callable) -> Callable:
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True)
-    return function
+        return waiting(tf.function(function, jit_compile=True), tf.test.experimental.sync_devices)
+    return waiting(function, wait_for_torch)
+
+
+def waiting(function: Callable, wait: Callable[[], None]) -> Callable:
+    """The function, which then waits: an accelerator answers before it has computed."""
+
+    def call(*arrays):
+        result = function(*arrays)
+        wait()
+        return result
+
+    return call
+
+
+def wait_for_torch() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def torch_device() -> str:
+    """Where a peer on torch computes: on the accelerator that ours would find, too."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def torch_megabytes(*, peak: bool) -> float:
+    """Memory that torch takes here, now or at its highest: of its accelerator, or of the machine."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return resident_megabytes(peak=peak)
+    return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**20
 
 
 def compiled_call(model) -> Callable:
@@ -96,7 +130,7 @@ def compiled_call(model) -> Callable:
         with torch.inference_mode():
             return model(inputs)
 
-    return call
+    return waiting(call, wait_for_torch)
 
 
 def compiled_gradients(function: Callable) -> Callable:
@@ -126,7 +160,7 @@ def compiled_gradients(function: Callable) -> Callable:
         loss(*leaves).backward()
         return [leaf.grad for leaf in leaves]
 
-    return torch_gradients
+    return waiting(torch_gradients, wait_for_torch)
 
 
 def resident_megabytes(*, peak: bool) -> float:

@@ -105,7 +105,8 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
 
     torch.set_num_threads(THREADS)
     model = type(their_model(transformers, kind, quick)).from_pretrained(folder).eval()
-    x, y = (torch.from_numpy(array) for array in example(kind, batch_size))
+    model.to(measure.torch_device())
+    x, y = (torch.from_numpy(array).to(measure.torch_device()) for array in example(kind, batch_size))
     inputs = {"inputs": x.long()} if kind == "language" else {"inputs": x.permute(0, 3, 1, 2).contiguous()}
 
     def forward():
@@ -113,9 +114,9 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
             return model(**inputs).logits
 
     result = {
-        **timed("forward", forward, turns),
-        "forward_megabytes": measure.resident_megabytes(peak=True),
-        "logits": written(folder, "transformers", forward().numpy()),
+        **timed("forward", measure.waiting(forward, measure.wait_for_torch), turns),
+        "forward_megabytes": measure.torch_megabytes(peak=True),
+        "logits": written(folder, "transformers", forward().cpu().numpy()),
     }
     if train:
         model.train()
@@ -131,8 +132,8 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
             loss.backward()
             optimizer.step()
 
-        result |= timed("train", step, turns)
-        result["train_megabytes"] = measure.resident_megabytes(peak=True)
+        result |= timed("train", measure.waiting(step, measure.wait_for_torch), turns)
+        result["train_megabytes"] = measure.torch_megabytes(peak=True)
     return result
 
 
@@ -161,7 +162,7 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
     batches = -(-PREDICTED // batch_size)
     many = {name: np.concatenate([x[name]] * batches)}
     result = timed("forward", lambda: jitted(arrays), turns)
-    result["forward_megabytes"] = measure.resident_megabytes(peak=True)
+    result["forward_megabytes"] = speed.megabytes(peak=True)
     result |= {
         **timed("predict", lambda: model.predict(many, batch_size=batch_size, verbose=0), turns),
         "logits": written(folder, keras.config.backend(), model.predict_on_batch(x)[output]),
@@ -170,7 +171,7 @@ def measure_ours(kind: str, folder: str, batch_size: int, turns: int, train: boo
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(1e-6), {output: loss})
         result |= timed("train", lambda: model.train_on_batch(x, y), turns)
-        result["train_megabytes"] = measure.resident_megabytes(peak=True)
+        result["train_megabytes"] = speed.megabytes(peak=True)
     result["peak_gflops"] = speed.matmul_flops_per_second("float32", 256 if quick else None) / 1e9
     return result
 

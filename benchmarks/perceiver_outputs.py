@@ -14,6 +14,7 @@ import os
 import tempfile
 
 import measure
+import speed
 from perceiver import MEMORY, OURS, THREADS, difference, pin, written
 from their_outputs import CHUNKS, TILE, example, measure_theirs, rows_of, timed, write_their_weights
 
@@ -36,9 +37,9 @@ def measure_ours(kind: str, options) -> dict:
         torch.set_num_threads(THREADS)
     sizes = {"sizes": {"size_px": options.tile, "max_resolution": options.tile}} if kind == "flow" else {}
     model = zk.weights.load(options.folder, semantics="hugging_face", **sizes)
-    before = measure.resident_megabytes(peak=False)
+    before = speed.megabytes(peak=False)
     figures, answers, chunks = (our_flow if kind == "flow" else our_clip)(model, kind, options)
-    peak = measure.resident_megabytes(peak=True)
+    peak = speed.megabytes(peak=True)
     path = written(options.folder, keras.config.backend(), answers)
     return {**figures, "megabytes": peak, "before": before, "answers": path, "chunks": chunks}
 

@@ -69,20 +69,18 @@ def share_row(what: str, flops: float, seconds: float, target: float | None = No
     return measure.Row(f"{what}: share of {dtype} matmul peak", reached / peak, target, detail=detail)
 
 
-def peak_megabytes() -> float:
-    """The most memory that this process took so far: of its first accelerator, or of the machine."""
+def megabytes(*, peak: bool) -> float:
+    """Memory that this process takes, now or at its highest: of its first accelerator, or of the machine."""
     if not is_accelerated():
-        return measure.resident_megabytes(peak=True)
+        return measure.resident_megabytes(peak=peak)
     import keras
 
     if keras.config.backend() == "jax":
         import jax
 
-        return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use" if peak else "bytes_in_use"] / 2**20
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
-    import torch
-
-    return torch.cuda.max_memory_allocated() / 2**20
+        return tf.config.experimental.get_memory_info("GPU:0")["peak" if peak else "current"] / 2**20
+    return measure.torch_megabytes(peak=peak)

@@ -88,10 +88,11 @@ def measure_theirs(kind: str, options) -> dict:
 
     torch.set_num_threads(THREADS)
     model = type(their_model(transformers, kind, options)).from_pretrained(options.folder).eval()
-    before = measure.resident_megabytes(peak=False)
+    model.to(measure.torch_device())
+    before = measure.torch_megabytes(peak=False)
     with torch.inference_mode():
         figures, answers = (their_flow if kind == "flow" else their_clip)(model, kind, options)
-    peak = measure.resident_megabytes(peak=True)
+    peak = measure.torch_megabytes(peak=True)
     path = written(options.folder, "transformers", answers)
     return {**figures, "megabytes": peak, "before": before, "answers": path}
 
@@ -99,13 +100,14 @@ def measure_theirs(kind: str, options) -> dict:
 def their_flow(model, kind: str, options):
     import torch
 
-    frames = torch.from_numpy(example(kind, options)["frames"])
+    frames = torch.from_numpy(example(kind, options)["frames"]).to(measure.torch_device())
     padded = torch.nn.functional.pad(frames, (0, 0, 1, 1, 1, 1))
     height, width = options.tile
     cells = [padded[:, :, y : y + height, x : x + width] for y in range(3) for x in range(3)]
     cells = torch.cat(cells, dim=-1).permute(0, 1, 4, 2, 3).contiguous()  # as their examples prepare it
-    figures, answers = timed(lambda: model(cells).logits, options.turns)
-    return figures, answers.numpy()
+    run = measure.waiting(lambda: model(cells).logits, measure.wait_for_torch)
+    figures, answers = timed(run, options.turns)
+    return figures, answers.cpu().numpy()
 
 
 def their_clip(model, kind: str, options):
@@ -118,11 +120,15 @@ def their_clip(model, kind: str, options):
         "audio": torch.from_numpy(given["audio"])[..., None],
         "label": torch.zeros((1, 700)),
     }
+    inputs = {name: x.to(measure.torch_device()) for name, x in inputs.items()}
 
     def answer(chunk):
         rows = {name: torch.from_numpy(row).long() for name, row in rows_of(chunk).items()}
         return model(inputs, subsampled_output_points={**rows, "label": None}).logits
 
-    figures, answers = timed(lambda: [answer(chunk) for chunk in range(options.their_chunks)][0], 1)
+    def answers_of_chunks():
+        return [answer(chunk) for chunk in range(options.their_chunks)]
+
+    figures, answers = timed(measure.waiting(answers_of_chunks, measure.wait_for_torch), 1)
     whole = {name: time * CHUNKS / options.their_chunks for name, time in figures.items()}
-    return whole, answers["image"].numpy()
+    return whole, answers[0]["image"].cpu().numpy()

@@ -91,7 +91,7 @@ def first_steps(kind: str, quick: bool) -> dict:
         start = time.perf_counter()
         model.train_on_batch(x, y)
         seconds.append(time.perf_counter() - start)
-    return {"compiling": seconds[0] - min(seconds[1:]), "megabytes": speed.peak_megabytes()}
+    return {"compiling": seconds[0] - min(seconds[1:]), "megabytes": speed.megabytes(peak=True)}
 
 
 def first_steps_in_a_process(kind: str, words) -> dict:
