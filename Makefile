@@ -32,6 +32,8 @@ TASKS_TESTED_ONCE = $(addprefix --ignore=,$(wildcard $(addprefix tests/applicati
 	$(addprefix text_classification/test_,*_files.py *_text.py scores.py) starcraft_units/test_scores.py \
 	$(addprefix masked_language/test_,learning.py masking.py rows.py) optical_flow/test_tiles.py)))
 DEMO_ARGS ?=
+# Fewer clips are other data: a quick demo has a folder of its own.
+DEMO_OUT ?= runs/demo$(if $(filter --quick,$(DEMO_ARGS)),-quick)
 BENCH_ARGS ?=
 export KERAS_BACKEND ?= jax
 # Where Python may not keep compiled modules, each process compiles Keras and TensorFlow again: 11 of its 18 seconds of import.
@@ -56,7 +58,7 @@ help:
 	@sed -n '3,8s/^# *//p' $(firstword $(MAKEFILE_LIST))
 
 demo: $(BASE) $(if $(filter torch,$(KERAS_BACKEND)),$(TORCH_STAMP))
-	$(BIN)/zorro-keras demo runs/demo $(DEMO_ARGS)
+	$(BIN)/zorro-keras demo $(DEMO_OUT) $(DEMO_ARGS)
 
 test: $(addprefix test-,$(BACKENDS))
 

@@ -61,22 +61,23 @@ def demo(
         plans = generate_clips(str(out / "clips"), count=num_train, test_count=num_test, seed=seed)
     with phases.timed("prepare", console, num_train + num_test):
         prepare(out / "clips" / "clips.csv", out / "shards", **PACKING)
-    trained = _train(out, quick, seed, num_train, phases, console)
+    run = _run_folder(out)
+    trained = _train(run, out / "shards", quick, seed, num_train, phases, console)
     with phases.timed("evaluate", console, num_test):
         from zorro_keras.applications.training.report import evaluate_run
 
-        report = evaluate_run(out / "run", out / "shards")
+        report = evaluate_run(run, out / "shards")
     clip = out / "clips" / _clear_test_clip(plans).path
     with phases.timed("export", console):
         from zorro_keras.applications.training.export import export_run
 
-        exported = export_run(out / "run", out / "saved_model")
+        exported = export_run(run, out / "saved_model")
     with phases.timed("serve", console):
         served = _serve(out, clip)
     with phases.timed("predict", console):
         from zorro_keras.applications.training.predict import predict_file
 
-        predicted = predict_file(out / "run", clip, top=3, console=console)
+        predicted = predict_file(run, clip, top=3, console=console)
     difference = _difference(served, predicted)
     summary = {
         **_about(quick, seed, num_train, num_test),
@@ -116,8 +117,15 @@ class _Phases:
         console.print(f"{name:<10}{seconds:8.1f} s{rate}", highlight=False)
 
 
+def _run_folder(out: Path) -> Path:
+    """Where this backend trains: what another has begun in the same folder it could not go on with."""
+    import keras
+
+    return out / f"run_{keras.backend.backend()}"
+
+
 def _train(
-    out: Path, quick: bool, seed: int, num_train: int, phases: _Phases, console: Console
+    run: Path, shards: Path, quick: bool, seed: int, num_train: int, phases: _Phases, console: Console
 ) -> dict[str, Any]:
     from zorro_keras.applications.training.config import apply_overrides
     from zorro_keras.applications.training.fit import train
@@ -126,7 +134,7 @@ def _train(
     overrides = [f"training.seed={seed}", *(["training.epochs=2"] if quick else [])]
     config = apply_overrides(named_config(TASK, "tiny"), overrides)
     with phases.timed("train", console, num_train * config.training.epochs):
-        return train(TASK, config, str(out / "shards"), str(out / "run"))
+        return train(TASK, config, str(shards), str(run))
 
 
 def _clear_test_clip(plans: list[ClipPlan]) -> ClipPlan:
