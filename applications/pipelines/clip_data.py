@@ -78,9 +78,12 @@ class ClipData:
             filled = [split for split, clips in self.clips.items() if clips]
             raise SourceError(
                 f"`split` must be one that holds clips: {filled}. Received: split={name!r}",
-                stage="open",
-                reason="empty_source",
-            )
+                path=self.origin.path if isinstance(self.origin, ShardSet) else self.origin.root,
+                stage="open", reason="empty_source",
+                advice="Put clips to learn from under `train/` and others to measure on under `test/`, or "
+                "give folders of classes with two files or more each, of which some are held out. Shards "
+                "are prepared anew.",
+            )  # fmt: skip
         return self.clips[name]
 
 

@@ -64,6 +64,9 @@ class ImageSource:
             raise SourceError(
                 f"`split` must be one that holds pictures: {filled}. Received: split={name!r}",
                 path=self.root, stage="open", reason="empty_source",
+                advice="Put pictures to learn from under `train/` and others to measure on under `val/`, or "
+                "give folders of classes with two pictures or more each, of which `data.test_fraction`, if "
+                "it is not 0, is held out.",
             )  # fmt: skip
         return entries
 

@@ -13,7 +13,13 @@ from functools import cached_property
 
 from zorro_keras.applications.pipelines.clip_layouts import read_listing
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.source_rows import SPLITS, ClipEntry, RowChecker, raise_problems
+from zorro_keras.applications.pipelines.source_rows import (
+    SPLITS,
+    ClipEntry,
+    RowChecker,
+    num_held_out,
+    raise_problems,
+)
 
 MEDIA_SUFFIXES = (".avi", ".flac", ".m4a", ".m4v", ".mkv", ".mov", ".mp3", ".mp4", ".ogg", ".wav", ".webm")
 
@@ -86,7 +92,7 @@ def read_source(
         label_names: optional sequence of str. The labels allowed, in the order of their indices; a label
             that is a whole number is then an index. By default those of the data set, or those found, sorted.
         test_fraction: float in [0, 1). Share of the files of each class put into the split `test` where the
-            source names no splits.
+            source names no splits: at least one of several.
         seed: int. Chooses that share.
         test_fold: optional int. The fold of ESC-50 that becomes the split `test`; the first by default.
         suffixes: tuple of str, lower case. Files of folders that count; the others are `ignored`.
@@ -137,8 +143,8 @@ def _line_of(problem: SourceError) -> tuple[int, str]:
 
 
 def _deal_splits(entries: list[ClipEntry], test_fraction: float, seed: int) -> list[ClipEntry]:
-    """Puts a share of each class into `test`. Parts of one file stay together, so that no file is in both
-    splits.
+    """Puts a share of each class into `test`, at least one file of several. Parts of one file stay together,
+    so that no file is in both splits.
     """
     files: dict[tuple[int, ...], dict[str, list[ClipEntry]]] = {}
     for entry in sorted(entries, key=lambda entry: entry.id):
@@ -146,8 +152,9 @@ def _deal_splits(entries: list[ClipEntry], test_fraction: float, seed: int) -> l
     split_of: dict[str, str] = {}
     for group in files.values():
         names = sorted(group, key=lambda path: _draw(seed, group[path][0].id))
+        count = num_held_out(len(names), test_fraction)
         for rank, name in enumerate(names):
-            split_of.setdefault(name, "test" if rank < round(test_fraction * len(names)) else "train")
+            split_of.setdefault(name, "test" if rank < count else "train")
     return [replace(entry, split=split_of[entry.path]) for entry in entries]
 
 

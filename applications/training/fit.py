@@ -100,11 +100,8 @@ def train(
             with spread(config.training, console) as devices:
                 keras.utils.set_random_seed(config.training.seed)
                 data = task_module(task, "data").open_data(data_path, config)
-                mine = identity(task, config, data)
-                check_same_run(folder, mine, resume, console)
+                check_same_run(folder, identity(task, config, data), resume, console)
                 session = _Session.begin(task, config, data, folder, devices, console, data_service)
-                if not folder.config_file.exists():  # not before: what was refused may be corrected
-                    folder.write_config(mine)
                 session.run()
         except RunStoppedError:
             raise
@@ -241,6 +238,8 @@ class _Session:
         """Trains from `first_step` to the end of `epochs`; what is left of the first epoch is its length."""
         training, model = self.config.training, self.model
         train_dataset, test_dataset, test_ids = self._datasets(first_step)
+        if not self.folder.config_file.exists():  # not before: what was refused may be corrected
+            self.folder.write_config(identity(self.task, self.config, self.data))
         bar = ProgressBar(training.epochs, self.steps_per_epoch, first_step, self.console)
         epoch_metrics = self._epoch_metrics(test_ids)
         validation = Validation(test_dataset, training.validate_every_epochs, training.epochs, epoch_metrics)

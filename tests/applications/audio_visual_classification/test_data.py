@@ -155,6 +155,17 @@ def digests(dataset, count):
     ]
 
 
+def test_data_without_a_clip_to_measure_on_name_the_folder_and_what_to_do(tmp_path):
+    class_folder = tmp_path / "train" / "bell"
+    class_folder.mkdir(parents=True)
+    for number in range(3):
+        (class_folder / f"{number}.mp4").write_bytes(b"media")
+    data = open_data(tmp_path, _config())
+    with pytest.raises(SourceError, match=r"Put clips to learn from under `train/`") as caught:
+        evaluation_dataset(data, _config(), preprocess)
+    assert caught.value.path == str(tmp_path)
+
+
 # --- Shards, training
 
 

@@ -57,7 +57,7 @@ def mixture(data_sets):
         {
             "sounds": read_source(data_sets / "sounds"),
             "films": read_source(data_sets / "films/films.csv"),
-            "both": read_source(data_sets / "both"),
+            "both": read_source(data_sets / "both", test_fraction=0.0),
         }
     )
 

@@ -243,6 +243,17 @@ def test_the_fingerprint_follows_the_data_and_not_their_place(tmp_path):
     assert read_source(tmp_path / "two").fingerprint != first
 
 
+@pytest.mark.parametrize(("count", "held_out"), [(1, 0), (2, 1), (5, 1), (6, 1), (14, 1), (16, 2)])
+def test_a_small_class_holds_out_at_least_one_of_several(tmp_path, count, held_out):
+    touch(tmp_path, *(f"dog/{number}.mp4" for number in range(count)))
+    assert len(read_source(tmp_path).split("test").entries) == held_out
+
+
+def test_a_large_share_leaves_something_to_learn_from(tmp_path):
+    touch(tmp_path, "dog/1.mp4", "dog/2.mp4", "cat/1.mp4")
+    assert len(read_source(tmp_path, test_fraction=0.9).split("train").entries) == 2
+
+
 @pytest.mark.parametrize(
     "wrong", [{"test_fraction": 1.0}, {"test_fraction": -0.1}, {"label_names": ("a", "a")}]
 )

@@ -13,7 +13,13 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, ShardError, TrainingError
+from zorro_keras.applications.pipelines.faults import (
+    CheckpointError,
+    ConfigError,
+    ShardError,
+    SourceError,
+    TrainingError,
+)
 from zorro_keras.applications.training import run_identity
 from zorro_keras.applications.training.backend import (
     CACHE_VARIABLE,
@@ -255,6 +261,16 @@ def test_a_configuration_that_is_refused_does_not_claim_the_folder(toy, tmp_path
         "toy", apply_overrides(wrong, ["training.batch_size=16"]), "points-1", str(tmp_path), console=quiet()
     )
     assert RunFolder(tmp_path).read_config()["config"]["training"]["batch_size"] == 16
+
+
+def test_data_that_are_refused_do_not_claim_the_folder(toy, tmp_path, monkeypatch):
+    def nothing_held_out(*given, **options):
+        raise SourceError("`split` must be one that holds clips.", stage="open", reason="empty_source")
+
+    monkeypatch.setattr(task_module("toy", "data"), "evaluation_dataset", nothing_held_out)
+    with pytest.raises(SourceError, match="must be one that holds"):
+        train("toy", toy.Config(), "points-1", str(tmp_path), console=quiet())
+    assert not RunFolder(tmp_path).config_file.exists()
 
 
 def test_no_resume_refuses_a_folder_that_holds_a_run(copied):
