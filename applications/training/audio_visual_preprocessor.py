@@ -23,6 +23,8 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
         log_mel: `LogMelSpectrogram` for the sound, at the geometry's sample rate; `None` hands the waveform
             on as it is.
         label_names: sequence of K class names, in the order of the logits.
+        spectrogram_frames: optional int. The most frames that are kept of a spectrogram, for a window that
+            its hops do not divide; `None` for all.
 
     Call arguments:
         x: dict with `audio`, a float waveform `(B, samples)` in [-1, 1], and `video`, uint8 frames
@@ -35,7 +37,7 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
         without `log_mel`, and `video` float32 `(B, F, Y, X, 3)`.
     """
 
-    def __init__(self, geometry, log_mel, label_names=(), **kwargs):
+    def __init__(self, geometry, log_mel, label_names=(), spectrogram_frames=None, **kwargs):
         super().__init__(**kwargs)
         geometry = ClipGeometry.from_config(geometry) if isinstance(geometry, dict) else geometry
         log_mel = keras.saving.deserialize_keras_object(log_mel) if isinstance(log_mel, dict) else log_mel
@@ -48,12 +50,13 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
         self.log_mel = log_mel
         self.rescale = keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32")
         self.label_names = list(label_names)
+        self.spectrogram_frames = spectrogram_frames
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):
         x = dict(x)
         if self.log_mel is not None and x.get("audio") is not None:
-            x["audio"] = self.log_mel(x["audio"])
+            x["audio"] = self.log_mel(x["audio"])[:, : self.spectrogram_frames]
         if x.get("video") is not None:
             x["video"] = self.rescale(x["video"])
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
@@ -64,6 +67,7 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
             "geometry": self.geometry.get_config(),
             "log_mel": keras.saving.serialize_keras_object(self.log_mel),
             "label_names": self.label_names,
+            "spectrogram_frames": self.spectrogram_frames,
         }
 
 
@@ -85,4 +89,4 @@ def build_preprocessor(config: Any, label_names: Sequence[str] = ()) -> AudioVis
         mean=model.spectrogram_mean,
         std=model.spectrogram_std,
     )
-    return AudioVisualPreprocessor(clip, log_mel, label_names)
+    return AudioVisualPreprocessor(clip, log_mel, label_names, model.spectrogram_frames)

@@ -44,7 +44,9 @@ class ClipModelConfig:
     Args:
         variant: str. A size of the backbone: "tiny", "small", "base" or "large" of a Zorro-ViT or Zorro-Swin,
             "mini", "16", "256" or "16x3" of a Zorro-HiP, "audioset" or "audioset_large" of a Perceiver IO.
-        spectrogram_frames: optional int. Time steps of the log-mel spectrogram.
+        spectrogram_frames: optional int. Time steps of the log-mel spectrogram. They are a whole number of
+            samples apart, so what such steps leave at the end of the window, fewer samples than there are
+            steps, is not heard.
         spectrogram_bins: optional int. Mel bins. Both are needed unless the sound stays a waveform.
         spectrogram_patch: two ints, frames and bins per token.
         video_patch: three ints, frames, rows and columns per token.
