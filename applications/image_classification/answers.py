@@ -12,7 +12,7 @@ import numpy as np
 from zorro_keras.applications.pipelines.faults import MediaError, SourceError
 from zorro_keras.applications.pipelines.image_crops import evaluation_image
 from zorro_keras.applications.pipelines.image_decode import decode_image, read_bytes
-from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES
+from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES, is_picture
 from zorro_keras.applications.training.probabilities import to_probabilities
 
 
@@ -61,7 +61,9 @@ def pictures_of(source: str | os.PathLike) -> list[Path]:
         raise SourceError(
             "The source must be a picture or a folder.", path=source, stage="predict", reason="missing_file"
         )
-    paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(
+        path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES or is_picture(path)
+    )
     if not paths:
         raise SourceError(
             "The folder holds no pictures.", path=source, stage="predict", reason="empty_source"

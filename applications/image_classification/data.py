@@ -48,6 +48,11 @@ class ImageData(SourceData):
         """The classes; index k is class k."""
         return self.source.label_names
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Files beside the pictures that count for nothing."""
+        return self.source.ignored
+
 
 def default_data(out: str | Path) -> Path:
     """Generates the pictures that `tiny` is made for: 3,000 to train and 500 to test, of ten forms."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from zorro_keras.applications.pipelines.clip_listing import ClipListing, walk_files
@@ -11,8 +12,10 @@ from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
 from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
+IsClip = Callable[[str], bool]
 
-def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
+
+def class_folders(root: str, suffixes: tuple[str, ...], is_clip: IsClip | None = None) -> ClipListing:
     """`dog/1.mp4`, `cat/2.wav`, or `train/dog/1.mp4`, `Validation/cat/2.wav`; any folder is one.
 
     Folders `audio` and `video` beside each other, with the sound and the pictures of the same clips, are no
@@ -21,10 +24,15 @@ def class_folders(root: str, suffixes: tuple[str, ...]) -> ClipListing:
     Where every file lies directly in the root, or in folders of splits, as in a plain folder of files, clips
     have no labels. Folders without clips count for nothing.
 
+    Args:
+        root: str. The folder.
+        suffixes: tuple of str, lower case. Files that count.
+        is_clip: optional function of a path. Whether a file of another suffix counts, too.
+
     Raises:
         SourceError: if folders of classes stand beside folders of splits.
     """
-    paths, ignored = _files(root, suffixes)
+    paths, ignored = _files(root, suffixes, is_clip)
     sounds = sounds_of(paths)
     kinds, used = folders_of_kinds(sounds), set(sounds.values())
     files = [(_folders_of(without_kind(path, kinds)), path) for path in paths if path not in used]
@@ -48,13 +56,15 @@ def _folders_of(path: str) -> tuple[str, ...]:
     return tuple(path.split(os.sep)[:-1])
 
 
-def _files(root: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def _files(root: str, suffixes: tuple[str, ...], is_clip: IsClip | None) -> tuple[list[str], list[str]]:
     """The paths of the clips, and those of all other files."""
     files, ignored = [], []
     for where, names in walk_files(root):
         for name in names:
-            is_clip = name.lower().endswith(suffixes) and not name.startswith(".")
-            (files if is_clip else ignored).append(os.path.normpath(os.path.join(where, name)))
+            place = os.path.normpath(os.path.join(where, name))
+            is_known = name.lower().endswith(suffixes)
+            counts = is_known or (is_clip is not None and is_clip(os.path.join(root, place)))
+            (files if counts and not name.startswith(".") else ignored).append(place)
     return files, ignored
 
 

@@ -54,6 +54,11 @@ class ClipData:
         return self.origin.fingerprint
 
     @property
+    def ignored(self) -> tuple[str, ...]:
+        """Files beside the clips that count for nothing; of shards none, as `prepare` has reported them."""
+        return () if isinstance(self.origin, ShardSet) else self.origin.ignored
+
+    @property
     def num_train(self) -> int:
         """Clips in the training split."""
         return len(self.clips["train"])

@@ -6,7 +6,7 @@ import os
 
 from zorro_keras.applications.pipelines.clip_audioset import LISTS as AUDIOSET_LISTS
 from zorro_keras.applications.pipelines.clip_audioset import audioset
-from zorro_keras.applications.pipelines.clip_class_folders import class_folders
+from zorro_keras.applications.pipelines.clip_class_folders import IsClip, class_folders
 from zorro_keras.applications.pipelines.clip_esc50 import LAYOUT as ESC50
 from zorro_keras.applications.pipelines.clip_esc50 import esc50
 from zorro_keras.applications.pipelines.clip_id_lists import id_list, id_lists
@@ -19,19 +19,25 @@ from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_csv import read_csv_rows
 
 
-def read_listing(path: str, suffixes: tuple[str, ...], test_fold: int | None = None) -> ClipListing:
+def read_listing(
+    path: str,
+    suffixes: tuple[str, ...],
+    test_fold: int | None = None,
+    is_clip: IsClip | None = None,
+) -> ClipListing:
     """Lists the clips of a folder or of a file, whose layout is recognised by what is in it.
 
     Args:
         path: str. The folder or file.
         suffixes: tuple of str, lower case. Files that count where they are found and not named.
         test_fold: optional int. For a layout with folds, that which becomes the split "test".
+        is_clip: as for `class_folders`.
 
     Raises:
         SourceError: if the path or what is there cannot be read, or a fold is asked of a layout without any.
     """
     if os.path.isdir(path):
-        listing = _of_folder(path, suffixes, test_fold)
+        listing = _of_folder(path, suffixes, test_fold, is_clip)
     elif os.path.isfile(path):
         listing = _of_file(path, suffixes)
     else:
@@ -64,7 +70,9 @@ def find_named_list(root: str) -> str | None:
     return next(filter(None, (find_list(root, name) for name in names)), None)
 
 
-def _of_folder(path: str, suffixes: tuple[str, ...], test_fold: int | None) -> ClipListing:
+def _of_folder(
+    path: str, suffixes: tuple[str, ...], test_fold: int | None, is_clip: IsClip | None
+) -> ClipListing:
     # A plain folder is what is none of the others.
     return (
         audioset(path, suffixes)
@@ -74,7 +82,7 @@ def _of_folder(path: str, suffixes: tuple[str, ...], test_fold: int | None) -> C
         or esc50(path, suffixes, test_fold)
         or path_lists(path)
         or id_lists(path, suffixes)
-        or class_folders(path, suffixes)
+        or class_folders(path, suffixes, is_clip)
     )
 
 

@@ -11,10 +11,8 @@ from zorro_keras.applications.pipelines.faults import MediaError
 from zorro_keras.applications.pipelines.flow_entry import FlowEntry
 from zorro_keras.applications.pipelines.flow_files import read_flow
 from zorro_keras.applications.pipelines.image_decode import MAX_PIXELS, decode_image, read_bytes
-from zorro_keras.applications.pipelines.image_header import image_kind
+from zorro_keras.applications.pipelines.image_header import first_bytes, image_kind
 from zorro_keras.applications.pipelines.netpbm import decode_ppm, is_ppm
-
-_ENOUGH_BYTES = 16  # every format is told by fewer
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,8 @@ def read_frame(path: str | Path, *, root: str | None = None, max_pixels: int = M
 
 def is_picture(path: str | Path) -> bool:
     """Whether a file begins as a picture does that `read_frame` knows, whatever its name."""
-    if not Path(path).is_file():  # a pipe would be waited for
-        return False
-    try:
-        with open(path, "rb") as file:
-            start = file.read(_ENOUGH_BYTES)
-        return is_ppm(start) or image_kind(start) is not None
-    except OSError:
-        return False
+    start = first_bytes(path)
+    return is_ppm(start) or image_kind(start) is not None
 
 
 def read_frames(

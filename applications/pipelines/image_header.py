@@ -20,6 +20,7 @@ SUFFIXES = {
     "webp": (".webp",),
 }
 IMAGE_SUFFIXES = tuple(sorted(suffix for suffixes in SUFFIXES.values() for suffix in suffixes))
+_ENOUGH_BYTES = 16  # every format is told by fewer
 _KNOWN = "JPEG, PNG, GIF, BMP or WebP"
 # JPEG markers without a length, and those that announce the size (C4, C8 and CC mean other things).
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
@@ -100,6 +101,25 @@ def image_kind(data: bytes) -> str | None:
         if data.startswith(magic) and (kind != "webp" or data[8:12] == b"WEBP"):
             return kind
     return None
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file begins as a picture of one of the formats does, whatever its name."""
+    start = first_bytes(path)
+    kind = image_kind(start)
+    # A text may begin with BM, too; in a BMP zeros follow the size.
+    return kind is not None and (kind != "bmp" or start[6:10] == bytes(4))
+
+
+def first_bytes(path: str | Path) -> bytes:
+    """The bytes that tell the format of a picture; empty for what is no file or cannot be opened."""
+    if not Path(path).is_file():  # a pipe would be waited for
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_ENOUGH_BYTES)
+    except OSError:
+        return b""
 
 
 class _UnsupportedError(Exception):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.image_ground_truth import SYNSET, validation_labels
-from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES
+from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES, is_picture
 from zorro_keras.applications.pipelines.image_tars import index_tar
 from zorro_keras.applications.pipelines.source_rows import SPLITS, RowChecker, SourceRow, raise_problems
 
@@ -93,9 +93,11 @@ def _from_folders(root: str, folder: str, known_synsets: Sequence[str]) -> Image
         base = os.path.join(folder, split)
         for synset in ("", *_folders(base)):
             for name in _files(os.path.join(base, synset)):
+                path = os.path.join(base, synset, name)
                 place = os.path.normpath(os.path.join(where, split, synset, name))
                 # Outside of a folder only those of `val` can have labels; the challenge's test has none.
-                if name.lower().endswith(IMAGE_SUFFIXES) and (synset or split == "val"):
+                may_count = synset or split == "val"
+                if may_count and (name.lower().endswith(IMAGE_SUFFIXES) or is_picture(path)):
                     rows.append((split, synset, place))
                 else:
                     ignored.append(place)

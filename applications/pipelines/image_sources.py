@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES
+from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES, is_picture
 from zorro_keras.applications.pipelines.image_imagenet import ImageNet, read_imagenet
 from zorro_keras.applications.pipelines.sources import read_source
 
@@ -44,7 +44,7 @@ class ImageSource:
         entries: tuple of `ImageEntry`, in order of their ids.
         label_names: tuple of str: sorted, unless the caller gave them.
         root: str. Folder that holds all files.
-        ignored: tuple of str. Files beside the pictures that are none by their suffix.
+        ignored: tuple of str. Files beside the pictures: none by their suffix or by what they begin with.
     """
 
     entries: tuple[ImageEntry, ...]
@@ -113,6 +113,7 @@ def read_image_source(
         test_fraction=test_fraction,
         seed=seed,
         suffixes=IMAGE_SUFFIXES,
+        is_clip=is_picture,
     )
     wrong = next((entry for entry in source.entries if len(entry.label_indices) != 1), None)
     if wrong is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from zorro_keras.applications.pipelines.clip_class_folders import IsClip
 from zorro_keras.applications.pipelines.clip_layouts import read_listing
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import (
@@ -79,6 +80,7 @@ def read_source(
     seed: int = 0,
     test_fold: int | None = None,
     suffixes: tuple[str, ...] = MEDIA_SUFFIXES,
+    is_clip: IsClip | None = None,
 ) -> Source:
     """Reads and checks a list of clips.
 
@@ -96,6 +98,7 @@ def read_source(
         seed: int. Chooses that share.
         test_fold: optional int. The fold of ESC-50 that becomes the split `test`; the first by default.
         suffixes: tuple of str, lower case. Files of folders that count; the others are `ignored`.
+        is_clip: optional function of a path. Whether a file of another suffix in class folders counts, too.
 
     Returns:
         A `Source`.
@@ -107,7 +110,7 @@ def read_source(
     """
     path = os.fspath(path)
     _check_arguments(label_names, test_fraction)
-    listing = read_listing(path, suffixes, test_fold)
+    listing = read_listing(path, suffixes, test_fold, is_clip)
     checker = RowChecker(listing.root, listing.label_names if label_names is None else tuple(label_names))
     checker.problems.extend(listing.problems)
     entries = [entry for _, entry in checker.check(listing.rows)]

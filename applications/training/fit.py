@@ -35,6 +35,7 @@ from zorro_keras.applications.training.distribution.devices import (
 )
 from zorro_keras.applications.training.distribution.hosts import dataset_of_host, folder_of_host, part_of_host
 from zorro_keras.applications.training.distribution.layouts import report_split
+from zorro_keras.applications.training.ignored_files import report_ignored
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
 from zorro_keras.applications.training.optimizer import build_optimizer
 from zorro_keras.applications.training.run_folder import RunFolder
@@ -101,6 +102,7 @@ def train(
                 keras.utils.set_random_seed(config.training.seed)
                 data = task_module(task, "data").open_data(data_path, config)
                 check_same_run(folder, identity(task, config, data), resume, console)
+                report_ignored(data, console)
                 session = _Session.begin(task, config, data, folder, devices, console, data_service)
                 session.run()
         except RunStoppedError:

@@ -316,6 +316,25 @@ def test_split_folders_and_suffixes_in_any_case_are_read(tmp_path):
     assert caught.value.path == str(tmp_path)
 
 
+def test_pictures_without_a_known_suffix_count_by_their_content(tmp_path):
+    for number, name in enumerate(("0", "1.jpg_large", "2.tif", "3.jpg")):
+        write(tmp_path / "ant" / name, encoded(("JPEG", "PNG", "BMP", "WEBP")[number]))
+    write(tmp_path / "bee" / "0.heic", b"\0\0\0\x18ftypheic")
+    write(tmp_path / "ant" / "notes.txt", b"BM is how a BMP begins, and this text.")
+    write(tmp_path / "ant" / ".hidden", encoded("PNG"))
+    source = read_image_source(tmp_path)
+    assert [entry.id for entry in source.entries] == ["ant/0", "ant/1.jpg_large", "ant/2.tif", "ant/3.jpg"]
+    assert set(source.ignored) == {"bee/0.heic", "ant/notes.txt", "ant/.hidden"}
+
+
+def test_pictures_of_imagenet_count_by_their_content_too(tmp_path):
+    write(tmp_path / "train" / SYNSETS[0] / "7", jpeg(0))
+    write(tmp_path / "val" / SYNSETS[0] / "8.notes", b"no picture")
+    source = read_image_source(tmp_path)
+    assert [entry.id for entry in source.entries] == [f"train/{SYNSETS[0]}/7"]
+    assert source.ignored == (f"val/{SYNSETS[0]}/8.notes",)
+
+
 def test_a_csv_with_several_labels_is_refused(tmp_path):
     write(tmp_path / "a.png", encoded("PNG"))
     write(tmp_path / "list.csv", b"path,label\na.png,ant;bee\n")
