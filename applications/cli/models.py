@@ -31,6 +31,9 @@ class Evaluate:
     """The most memory that a batch may take beside the weights, for a model that can keep to it."""
     grid: Grid | None = None
     """How tiles are spread over a picture, for optical flow: evenly by default, or as published."""
+    whole: bool = False
+    """Measure on all texts, battles or pairs, as the run was trained on none of them. By default on those
+    that are held out."""
     backend: Backend | None = None
     """Keras backend."""
 
@@ -44,6 +47,7 @@ class Evaluate:
             streams=("`--streams`", streams),
             max_megabytes=("`--max-megabytes`", self.max_megabytes),
             grid=("`--grid`", self.grid),
+            whole=("`--whole`", self.whole or None),
         )
         data = default_data(self.run_dir) if self.data is None else self.data
         return print_json(evaluate(self.run_dir, data, out=self.out, **options))

@@ -70,17 +70,22 @@ def predict(
 
 
 def evaluate(
-    run_dir: str | os.PathLike[str], data_path: str | os.PathLike[str], *, out: str | None = None
+    run_dir: str | os.PathLike[str],
+    data_path: str | os.PathLike[str],
+    *,
+    out: str | None = None,
+    whole: bool = False,
 ) -> dict[str, Any]:
     """Writes how well a run fills texts that it was not trained on.
 
-    Of the texts that the run was trained on, the first `data.max_test_rows` held-out rows are looked at; of
-    any other texts all.
+    The first `data.max_test_rows` rows of held-out texts are looked at. A hash of a text holds it out, so
+    those are held out of the training too where texts were added to the run's since, or taken away.
 
     Args:
         run_dir: folder of the run.
         data_path: texts.
         out: optional folder, `report/` in the run by default. Gets `report.json` and `report.html`.
+        whole: bool. All texts are looked at, as none of them was trained on.
 
     Returns:
         Dict with `json` and `html`, the files; `texts`, "held out" or "all"; and the figures: `loss` (nats
@@ -89,11 +94,13 @@ def evaluate(
 
     Raises:
         SourceError: if the data cannot be used.
+        ConfigError: if the run was trained on what is to be looked at as a whole.
     """
     run = open_run(run_dir)
-    data = open_data(data_path, run.config, splits=())
-    is_known = data.fingerprint == run.data_fingerprint
-    batches, rows = evaluation_dataset(data, run.config, run.task.preprocessor, whole=not is_known)
+    data = open_data(data_path, run.config, splits=() if whole else ("test",))
+    if whole:
+        run.check_new(data, data_path)
+    batches, rows = evaluation_dataset(data, run.config, run.task.preprocessor, whole=whole)
     with host_errors(data.faults):
         counts = hidden_counts(batches, run.task.preprocessor.tokens.vocabulary_size)
         found = keras.Model.evaluate(run.task, batches, verbose=0, return_dict=True)
@@ -106,7 +113,7 @@ def evaluate(
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
-        "texts": "held out" if is_known else "all",
+        "texts": "all" if whole else "held out",
         "backend": keras.backend.backend(),
         "figures": figures,
     }

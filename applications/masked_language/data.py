@@ -72,7 +72,8 @@ def open_data(path: str | Path, config: Config, *, splits: Sequence[str] = SPLIT
             raise SourceError(
                 f"No text is in the {split} split, of {num_texts}." if split else "There is no text.",
                 path=path, stage="open", reason="empty_source",
-                advice="Give more texts, or change `data.test_fraction`.",
+                advice="Give more texts, or change `data.test_fraction`. `evaluate --whole` measures on "
+                "all of texts that the run was not trained on.",
             )  # fmt: skip
     num_train = sum(-(-scan.num_texts["train"] // settings.texts_per_row) for scan in texts.scans)
     return TextData(texts, num_train, texts.fingerprint)

@@ -19,9 +19,10 @@ from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
 from zorro_keras.applications.optical_flow.tiles import Grid
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.flow_pairs import is_picture
+from zorro_keras.applications.pipelines.source_data import SourceData
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.report_files import write_report
-from zorro_keras.applications.training.run import open_run
+from zorro_keras.applications.training.run import Run, open_run
 
 
 def predict(
@@ -79,11 +80,12 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     max_megabytes: float | None = None,
     grid: Grid = "even",
+    whole: bool = False,
 ) -> dict[str, Any]:
     """Measures a run on whole pairs and writes a report.
 
-    Pairs are those of the split "test", or of "val" where there is no test split; all of them where the data
-    are others than the run was trained on and name no splits, as Sintel and KITTI.
+    Pairs are those of the split "test", or of "val" where there is no test split. Where the data name no
+    splits, that is known of the run's own data alone: a scene more deals them anew.
 
     Args:
         run_dir: folder of the run.
@@ -91,19 +93,20 @@ def evaluate(
         out: optional folder. `report/` in the run by default.
         max_megabytes: optional float. The most memory of a batch of tiles beside the weights.
         grid: "even" or "released": how tiles are spread, see `tile_starts`.
+        whole: bool. All pairs are measured, as none of them was trained on: for data without splits, as
+            Sintel and KITTI.
 
     Returns:
-        Dict with `html` and `json`, the files written; `num_pairs`, `end_point_error` in pixels, `fl_all`, a
-        share, and `zero_flow_error`, the end-point error of seeing no motion. The rest is in `report.json`:
-        by region, the worst pairs, those not read.
+        Dict with `html` and `json`, the files written; `split`, or "all"; `num_pairs`, `end_point_error` in
+        pixels, `fl_all`, a share, and `zero_flow_error`, the end-point error of seeing no motion. The rest is
+        in `report.json`: by region, the worst pairs, those not read.
 
     Raises:
         ZorroError: if the run or the data cannot be used.
     """
     run = open_run(run_dir)
     data = open_data(data_path, run.config)
-    is_new = data.fingerprint != run.data_fingerprint
-    split = None if is_new and not data.source.names_splits else data.evaluation_split
+    split = _split_of(run, data, data_path, whole)
     evaluation = Evaluation(_tiled(run.task, max_megabytes, grid))
     reading = run.config.data.reading(data.source.root, run.folder.faults_file)
     evaluation.add_all(data.source.split(split), reading)
@@ -117,8 +120,23 @@ def evaluate(
     }
     folder = run.folder.report if out is None else out
     files = write_report(folder, report, report_page(report, evaluation.pictures()))
-    names = ("num_pairs", "end_point_error", "fl_all", "zero_flow_error")
+    names = ("split", "num_pairs", "end_point_error", "fl_all", "zero_flow_error")
     return {**files, **{name: report[name] for name in names}}
+
+
+def _split_of(run: Run, data: SourceData, path: str | os.PathLike[str], whole: bool) -> str | None:
+    """The split to measure on; None for all pairs."""
+    if whole:
+        run.check_new(data, path)
+        return None
+    if data.fingerprint != run.data_fingerprint and not data.source.names_splits:
+        raise ConfigError(
+            "These are not the data that the run was trained on, and they do not name what to measure on.",
+            path=path, stage="evaluate", reason="bad_split",
+            advice="Give `--whole` where no pair of them was trained on, as of Sintel or KITTI; else keep "
+            "pairs to measure on in a folder `test`.",
+        )  # fmt: skip
+    return data.evaluation_split
 
 
 def _tiled(task: OpticalFlow, max_megabytes: float | None, grid: Grid) -> TiledFlow:

@@ -63,7 +63,8 @@ class FlowSource:
             raise SourceError(
                 f"`split` must be one that holds pairs: {filled}. Received: split={name!r}",
                 path=self.root, stage="open", reason="empty_source",
-                advice="Set `data.test_fraction`, or use data with that split.",
+                advice="Set `data.test_fraction`, or use data with that split. `evaluate --whole` measures "
+                "on all of pairs that the run was not trained on.",
             )  # fmt: skip
         return entries
 

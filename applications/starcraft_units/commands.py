@@ -74,15 +74,18 @@ def evaluate(
     data_path: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
+    whole: bool = False,
 ) -> dict[str, Any]:
     """Measures a run on battles that it was not trained on.
 
-    Of the data that the run was trained on, the test split is looked at; of any other data all.
+    The test split is looked at. Where no file says its split, a hash of a battle does, so those are held out
+    of the training too where battles were added to the run's since, or taken away.
 
     Args:
         run_dir: folder of the run.
         data_path: battles, as for training.
         out: optional folder, `report/` in the run by default. Gets `report.json` and `report.html`.
+        whole: bool. All battles are looked at, as none of them was trained on.
 
     Returns:
         Dict with `json` and `html`, the files; `battles`, "held out" or "all"; the figures of
@@ -93,10 +96,11 @@ def evaluate(
         ZorroError: if the run or the data cannot be used.
     """
     run = open_run(run_dir)
-    data = open_data(data_path, run.config, splits=())
-    is_known = data.fingerprint == run.data_fingerprint
+    data = open_data(data_path, run.config, splits=() if whole else ("test",))
+    if whole:
+        run.check_new(data, data_path)
     with host_errors(data.faults):
-        logits, selected, real = _outcomes(run, data, whole=not is_known)
+        logits, selected, real = _outcomes(run, data, whole=whole)
     slots = 1 if run.config.data.alone else run.config.data.num_units
     flops = encoder_flops(run.task.backbone, slots)
     figures = rounded(selection_scores(logits, selected, real))
@@ -106,7 +110,7 @@ def evaluate(
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
-        "battles": "held out" if is_known else "all",
+        "battles": "all" if whole else "held out",
         "backend": keras.backend.backend(),
         "encoder": run.config.model.encoder,
         "figures": figures,

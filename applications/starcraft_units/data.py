@@ -119,7 +119,8 @@ def open_data(path: str | Path, config: Config, *, splits: Sequence[str] = SPLIT
                 f"No battle is in the {side} split, of {sum(map(len, places.values()))}.",
                 path=path, stage="open", reason="empty_source",
                 advice="Give more battles, name files `train...` and `test...`, or change "
-                "`data.test_fraction`.",
+                "`data.test_fraction`. `evaluate --whole` measures on all of battles that the run was not "
+                "trained on.",
             )  # fmt: skip
     arrays = {side: np.array(found, np.int64).reshape(-1, 2) for side, found in places.items()}
     return UnitData(files, features, most, arrays, digest.hexdigest())

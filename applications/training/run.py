@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from zorro_keras.applications.pipelines.faults import CheckpointError
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.backend import precision, prepare_backend
 from zorro_keras.applications.training.config import from_json
@@ -38,6 +38,19 @@ class Run:
     data_fingerprint: str
     history: tuple[Mapping[str, Any], ...]
     task: keras.Model
+
+    def check_new(self, data: Any, path: str | os.PathLike[str]) -> None:
+        """Refuses to measure on the whole of data that the run was trained on.
+
+        Raises:
+            ConfigError: if these are the data.
+        """
+        if data.fingerprint == self.data_fingerprint:
+            raise ConfigError(
+                "`whole` must be False for the data that the run was trained on. Received: whole=True",
+                path=path, stage="evaluate", reason="bad_value",
+                advice="Leave `--whole` out: what was held out is measured.",
+            )  # fmt: skip
 
 
 def open_run(run_dir: str | os.PathLike[str], *, say: Callable[[str], None] = print) -> Run:

@@ -243,6 +243,7 @@ def test_a_task_with_nothing_to_prepare_says_so(task, tmp_path, capsys):
         ("evaluate", ["--data", "pictures", "--streams", "audio"], "--streams"),
         ("evaluate", ["--data", "pictures", "--max-megabytes", "9"], "--max-megabytes"),
         ("evaluate", ["--data", "pictures", "--grid", "even"], "--grid"),
+        ("evaluate", ["--data", "pictures", "--whole"], "--whole"),
     ],
 )
 def test_an_option_that_means_nothing_to_a_task_is_refused_by_name(command, words, flag, tmp_path, capsys):

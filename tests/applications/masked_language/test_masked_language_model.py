@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
@@ -221,5 +222,14 @@ def test_the_commands_use_a_run(text_path, config, tmp_path, capsys):
     assert one.split("One [MASK]")[0].strip() == other.strip()
     # Texts that the run has not seen count as a whole, were they but one.
     (tmp_path / "other.txt").write_text("A single text of 31 letters, ok")
-    figures = evaluate(tmp_path / "run", tmp_path / "other.txt")
+    figures = evaluate(tmp_path / "run", tmp_path / "other.txt", whole=True)
     assert (figures["texts"], figures["num_rows"]) == ("all", 2)
+    with pytest.raises(ConfigError, match="`whole` must be False for the data that the run was trained on"):
+        evaluate(tmp_path / "run", text_path, whole=True)
+    # A text more does not make those that were trained on new ones.
+    more = tmp_path / "more"
+    more.mkdir()
+    shutil.copy(text_path, more)
+    (more / "other.txt").write_text("A single text of 31 letters, ok")
+    figures = evaluate(tmp_path / "run", more)
+    assert (figures["texts"], figures["num_rows"]) == ("held out", 10)

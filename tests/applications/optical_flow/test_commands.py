@@ -113,7 +113,9 @@ def test_where_no_pair_can_be_read_the_advice_is_about_their_files(folder, flow)
 
 def test_data_of_others_without_splits_are_measured_whole_and_by_what_is_seen(run, tmp_path):
     made.sintel(tmp_path / "sintel")
-    figures = commands.evaluate(run, tmp_path / "sintel", out=tmp_path)
+    with pytest.raises(ConfigError, match="they do not name what to measure on(?s:.*)--whole"):
+        commands.evaluate(run, tmp_path / "sintel", out=tmp_path)
+    figures = commands.evaluate(run, tmp_path / "sintel", out=tmp_path, whole=True)
     report = json.loads((tmp_path / "report.json").read_text())
     assert (figures["num_pairs"], report["split"], report["layout"]) == (8, "all", "sintel")
     regions = report["regions"]

@@ -195,7 +195,12 @@ def test_the_commands_use_a_run(battles, config, tmp_path, capsys, monkeypatch):
     # Battles that the run has not seen count as a whole, and need no label to be answered.
     made = [battle(np.random.default_rng([7, seed])) for seed in range(23)]
     write_battles(tmp_path / "other.tfrecord", made)
-    assert evaluate(run, tmp_path / "other.tfrecord", out=tmp_path / "other")["num_battles"] == 23
+    figures = evaluate(run, tmp_path / "other.tfrecord", out=tmp_path / "other", whole=True)
+    assert (figures["battles"], figures["num_battles"]) == ("all", 23)
+    with pytest.raises(ConfigError, match="`whole` must be False for the data that the run was trained on"):
+        evaluate(run, battles, whole=True)
+    figures = evaluate(run, tmp_path / "other.tfrecord", out=tmp_path / "other")
+    assert figures["battles"] == "held out" and 0 < figures["num_battles"] < 23
     write_battles(tmp_path / "asked.npz", [Battle(one.units) for one in made])
     capsys.readouterr()
     answers = []
