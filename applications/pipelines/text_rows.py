@@ -13,6 +13,7 @@ from typing import Any
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_MOST_LETTERS = (1 << 31) - 1  # of a cell: what the module `csv` can be told on every system
 # What a reader yields: the place, for people, and the cells; or what is wrong with the row.
 Row = tuple[str, dict[str, Any] | SourceError]
 
@@ -96,6 +97,7 @@ def _tsv_records(file) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv_records(file) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    csv.field_size_limit(_MOST_LETTERS)  # of the whole process; a longer cell would break the rows after it
     reader = csv.reader(file, strict=True)
     while True:
         number = reader.line_num + 1

@@ -1,5 +1,6 @@
 """Rows of any format, each with the place it stands at; rows that do not fit come as errors."""
 
+import csv
 import json
 import sys
 
@@ -30,6 +31,16 @@ def test_a_csv_has_quoted_cells_that_may_hold_commas_and_lines(tmp_path):
         ("a.csv line 2", {"text": 'one, "two"\nthree', "label": "yes"}),
         ("a.csv line 4", {"text": "four", "label": "no"}),
     ]
+
+
+def test_a_csv_may_have_cells_longer_than_the_module_csv_allows_by_default(tmp_path):
+    before = csv.field_size_limit(131_072)
+    long = "a word, " * 20_000
+    path = write(tmp_path / "a.csv", f'text,label\n"{long}",yes\nfour,no\n')
+    try:
+        assert [cells["text"] for _, cells in read_rows(path)] == [long, "four"]
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_json_lines_are_objects(tmp_path):
