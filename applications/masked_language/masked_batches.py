@@ -1,4 +1,4 @@
-"""Texts in memory as batches with hidden words, other ones in each pass."""
+"""Texts in memory as batches with hidden words."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ class MaskedBatches(keras.utils.PyDataset):
         texts: sequence of str.
         preprocessor: hides the words.
         batch_size: int >= 1. The last batch may be smaller.
+        same_each_pass: bool. Whether each pass hides the words of the first, so that what is measured in them
+            can be compared.
     """
 
-    def __init__(self, texts: Sequence[str], preprocessor: MaskedLanguagePreprocessor, batch_size: int):
+    def __init__(
+        self,
+        texts: Sequence[str],
+        preprocessor: MaskedLanguagePreprocessor,
+        batch_size: int,
+        *,
+        same_each_pass: bool = False,
+    ):
         super().__init__()
         self.texts, self.preprocessor, self.batch_size = texts, preprocessor, batch_size
+        self.same_each_pass = same_each_pass
         self._passes = -1
 
     def __len__(self) -> int:
@@ -33,7 +43,6 @@ class MaskedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
         # A pass is known by its first batch: the end of one is told too late to a reader that runs ahead.
         self._passes += index == 0
+        step = index if self.same_each_pass else self._passes * len(self) + index
         first = index * self.batch_size
-        return self.preprocessor(
-            self.texts[first : first + self.batch_size], step=self._passes * len(self) + index
-        )
+        return self.preprocessor(self.texts[first : first + self.batch_size], step=step)

@@ -100,7 +100,8 @@ class MaskedLanguageModel(CompiledTask):
     def fit(self, x=None, y=None, batch_size=None, validation_data=None, **kwargs):
         """Trains as `keras.Model.fit` does; with a preprocessor on texts, which are taken in their order.
 
-        Of a list of texts other words are hidden in each pass; of a dataset those that its elements tell.
+        Of a list of texts other words are hidden in each pass, of `validation_data` the same; of a dataset
+        those that its elements tell.
         """
         kwargs |= {"batch_size": batch_size, "validation_data": validation_data}
         if self.preprocessor is None:
@@ -108,7 +109,7 @@ class MaskedLanguageModel(CompiledTask):
         if y is not None or not _is_texts(x):
             return super().fit(x=x, y=y, **{"shuffle": False, **kwargs})
         if _is_texts(validation_data):
-            kwargs["validation_data"] = MaskedBatches(validation_data, self.preprocessor, batch_size or 32)
+            kwargs["validation_data"] = self._measured(validation_data, batch_size)
         kwargs |= {"batch_size": None, "shuffle": False}
         return keras.Model.fit(self, MaskedBatches(x, self.preprocessor, batch_size or 32), **kwargs)
 
@@ -117,7 +118,7 @@ class MaskedLanguageModel(CompiledTask):
         if self.preprocessor is None:
             return keras.Model.evaluate(self, x=x, y=y, **kwargs)
         if y is None and _is_texts(x):
-            x = MaskedBatches(x, self.preprocessor, kwargs.pop("batch_size", None) or 32)
+            x = self._measured(x, kwargs.pop("batch_size", None))
             return keras.Model.evaluate(self, x=x, **kwargs)
         return super().evaluate(x=x, y=y, **kwargs)
 
@@ -142,6 +143,10 @@ class MaskedLanguageModel(CompiledTask):
         metrics["masked_accuracy"].update_state(ops.cast(right, "float32"), sample_weight=weight)
         metrics["bits_per_byte"].update_state(bits, sample_weight=weight * num_bytes)
         return self.get_metrics_result()
+
+    def _measured(self, texts, batch_size):
+        """Returns the batches that texts are measured in: the same words are hidden each time."""
+        return MaskedBatches(texts, self.preprocessor, batch_size or 32, same_each_pass=True)
 
     def _entropy(self, y, y_pred):
         """Returns the cross-entropy of each id in nats, `(B, T)`."""

@@ -179,6 +179,17 @@ def test_two_trainings_on_texts_are_equal_and_hide_other_words_in_each_pass():
     assert (passes[0][0] != passes[1][0]).any()
 
 
+def test_validation_hides_the_same_words_in_each_epoch(model, monkeypatch):
+    texts, seen = ["some words of a text"] * 3, {}
+    monkeypatch.setattr(keras.Model, "fit", lambda model, x, **given: seen.update(given))
+    model.fit(texts, validation_data=texts, batch_size=2)
+    batches = seen["validation_data"]
+    passes = [[batches[index] for index in range(len(batches))] for _ in range(2)]
+    one, other = map(keras.tree.flatten, passes)
+    for found, expected in zip(one, other, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_killed_run_ends_like_one_never_killed(text_path, config, tmp_path):
