@@ -252,7 +252,9 @@ def _check_rate(shards: ShardSet, reading: MediaReading) -> None:
     packed, wanted = shards.settings["sample_rate_hz"], reading.geometry.sample_rate_hz
     if "audio" in reading.streams and packed != wanted:
         raise ConfigError(
-            f"`sample_rate_hz` must be that of the shards, {packed}. Received: sample_rate_hz={wanted}",
-            stage="config",
-            reason="bad_value",
-        )
+            f"`data.geometry.sample_rate_hz` must be that of the shards, {packed}. "
+            f"Received: data.geometry.sample_rate_hz={wanted}",
+            path=shards.path, stage="config", reason="bad_value",
+            advice=f"Train with `--set data.geometry.sample_rate_hz={packed}`, or pack the clips anew with "
+            f"`zorro-keras prepare --sample-rate-hz {wanted}`.",
+        )  # fmt: skip

@@ -186,7 +186,7 @@ def test_a_split_without_clips_is_named(shards):
 def test_sound_that_was_packed_at_another_rate_is_refused(shards):
     slower = dataclasses.replace(GEOMETRY, sample_rate_hz=400)
     config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, geometry=slower))
-    with pytest.raises(ConfigError, match="`sample_rate_hz` must be that of the shards, 800"):
+    with pytest.raises(ConfigError, match="`data.geometry.sample_rate_hz` must be that of the shards, 800"):
         training_dataset(shards, apply_overrides(config, []), preprocess)
 
 
