@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -75,4 +76,8 @@ class Prepare:
                 advice=f"Give them to `zorro-keras train {task} --data`.",
             )  # fmt: skip
         with progress("clips") as on_progress:
-            return print_json(prepare(source, out, **settings, on_progress=on_progress))
+            coverage = prepare(source, out, **settings, on_progress=on_progress)
+        if cut := coverage["clips"]["shortened"]:
+            said = f"{cut} clips were cut to their first {self.max_seconds:g} s (--max-seconds)."
+            print(said, file=sys.stderr)  # not into the JSON
+        return print_json(coverage)

@@ -18,6 +18,7 @@ from zorro_keras.applications.training import fit
 from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.applications.training.task import TASKS, commands_of, task_module
 
+COVERAGE = {"clips": {"shortened": 0}}  # of a source that was packed whole
 HEAVY = {"keras", "keras_hub", "tensorflow", "jax", "torch", "av", "matplotlib"}
 
 
@@ -255,7 +256,9 @@ def test_the_fold_to_test_reaches_the_packing(tmp_path, monkeypatch):
     from zorro_keras.applications.pipelines import prepare
 
     seen = []
-    monkeypatch.setattr(prepare, "prepare", lambda *paths, **settings: seen.append(settings["test_fold"]))
+    monkeypatch.setattr(
+        prepare, "prepare", lambda *paths, **given: seen.append(given["test_fold"]) or COVERAGE
+    )
     words = [
         "prepare",
         "audio_visual_classification",
@@ -268,11 +271,32 @@ def test_the_fold_to_test_reaches_the_packing(tmp_path, monkeypatch):
     assert seen == [None, 3]
 
 
+def test_packing_says_how_many_clips_were_cut(tmp_path, monkeypatch, capsys):
+    from zorro_keras.applications.audio_visual_classification import commands
+
+    coverage = {"clips": {"shortened": 3}}
+    monkeypatch.setattr(commands, "prepare", lambda source, out, **settings: coverage)
+    words = [
+        "prepare",
+        "audio_visual_classification",
+        "--source",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main([*words, "--max-seconds", "2.5"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "3 clips were cut to their first 2.5 s (--max-seconds).\n"
+    assert json.loads(said.out) == coverage
+    monkeypatch.setattr(commands, "prepare", lambda source, out, **settings: COVERAGE)
+    assert cli.main(words) == 0 and capsys.readouterr().err == ""
+
+
 def test_several_sources_reach_the_packing_and_none_is_refused(tmp_path, monkeypatch, capsys):
     from zorro_keras.applications.audio_visual_pretraining import commands
 
     seen, words = [], ["prepare", "audio_visual_pretraining", "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(commands, "prepare", lambda source, out, **settings: seen.append(source))
+    monkeypatch.setattr(commands, "prepare", lambda source, out, **settings: seen.append(source) or COVERAGE)
     assert cli.main([*words, "--source", "sounds", "--source", "films"]) == 0
     assert seen == [(Path("sounds"), Path("films"))]
     assert cli.main(words) == 2
