@@ -8,7 +8,7 @@ from keras import ops
 from zorro_keras.applications.training.audio_visual_preprocessor import AudioVisualPreprocessor
 from zorro_keras.applications.training.backbone_task import BackboneTask
 from zorro_keras.applications.training.endpoints import with_probabilities
-from zorro_keras.applications.training.losses import example_losses, weighted_mean
+from zorro_keras.applications.training.losses import as_probabilities, example_losses, weighted_mean
 from zorro_keras.layers import ClassificationHead
 from zorro_keras.models import PerceiverIOBackbone, ZorroHiPBackbone, ZorroSwinBackbone, ZorroViTBackbone
 
@@ -40,7 +40,8 @@ class AudioVisualClassifier(BackboneTask):
         Dict of head to logits `(B, K)`, float32. Heads of streams that are not given are left out; where an
         example lacks a stream, that head's logits mean nothing and weigh nothing in loss and metrics.
 
-    Labels are ints `(B,)` or, soft or multi-label, floats `(B, K)` in [0, 1].
+    Labels are ints `(B,)` or, soft or multi-label, floats `(B, K)` in [0, 1]. An int that is no class makes
+    the loss NaN.
 
     Example:
 
@@ -105,13 +106,13 @@ class AudioVisualClassifier(BackboneTask):
         self.head_metrics = [metric for head in self.heads for metric in self._metrics_of(head)]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        labels = self._labels(y)
+        labels = as_probabilities(y, self.num_classes, sample_weight)
         shares = self._shares(x, y_pred, sample_weight)
         values = [example_losses(self.head_loss, labels, y_pred[head]) for head in shares]
         return self.total_loss(weighted_mean(ops.stack(values), ops.stack(list(shares.values()))))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        labels = self._labels(y)
+        labels = as_probabilities(y, self.num_classes, sample_weight)
         weights = self._presence(x, y_pred, sample_weight)
         for metric in self.head_metrics:
             head = metric.name.rsplit("_", 1)[0]
@@ -136,12 +137,6 @@ class AudioVisualClassifier(BackboneTask):
             keras.metrics.CategoricalAccuracy(name=f"{head}_accuracy"),
             keras.metrics.TopKCategoricalAccuracy(top, name=f"{head}_top{top}"),
         ]
-
-    def _labels(self, y):
-        y = ops.convert_to_tensor(y)
-        if len(y.shape) == 1:
-            return ops.one_hot(ops.cast(y, "int32"), self.num_classes)
-        return ops.cast(y, "float32")
 
     def _presence(self, x, y_pred, sample_weight):
         """Returns by head the weight `(B,)` of each example: none where it lacks all that the head reads."""

@@ -29,7 +29,8 @@ class ImageClassifier(PresetTask):
         Dict with `label`: logits `(B, K)`, float32.
 
     Labels are ints `(B,)` or, mixed or smoothed, floats `(B, K)` that sum to 1. The loss is the mean over
-    examples by their sample weights: a picture of weight 0 leaves it as it is.
+    examples by their sample weights: a picture of weight 0 leaves it as it is. An int
+    that is no class makes it NaN.
 
     Raises:
         ValueError: if the backbone has other inputs or outputs.
@@ -99,13 +100,13 @@ class ImageClassifier(PresetTask):
         ]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        labels = as_probabilities(y, self.num_classes)
+        labels = as_probabilities(y, self.num_classes, sample_weight)
         values = example_losses(self.label_loss, labels, y_pred["label"])
         weights = ops.ones_like(values) if sample_weight is None else ops.reshape(sample_weight, (-1,))
         return self.total_loss(weighted_mean(values, weights))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        labels = as_probabilities(y, self.num_classes)
+        labels = as_probabilities(y, self.num_classes, sample_weight)
         for metric in self.label_metrics:
             metric.update_state(labels, y_pred["label"], sample_weight=sample_weight)
         return self.get_metrics_result()

@@ -9,6 +9,7 @@ from keras import ops
 
 from zorro_keras.applications.text_classification.preprocessor import TextPreprocessor
 from zorro_keras.applications.training.compiled_task import CompiledTask
+from zorro_keras.applications.training.losses import as_probabilities
 from zorro_keras.applications.training.replicas import sum_of_replicas
 from zorro_keras.models import PerceiverIOBackbone
 
@@ -36,7 +37,8 @@ class TextClassifier(CompiledTask):
 
     Labels are a dict of task to ints `(B,)`, or floats for a number; sample weights a dict of task to floats
     `(B,)`, 0 where an example does not belong to the task. With one task both may be the arrays themselves.
-    The loss is the weighted mean over examples of cross-entropies and squared errors.
+    The loss is the weighted mean over examples of cross-entropies and squared errors; an int that is no class
+    makes it NaN.
 
     Example:
 
@@ -114,7 +116,7 @@ class TextClassifier(CompiledTask):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         total, count = 0.0, 0.0
         for task, label, weight in self._targets(y, y_pred, sample_weight):
-            total = total + ops.sum(weight * self._losses_of(task, label, y_pred[task]))
+            total = total + ops.sum(weight * self._losses_of(task, label, y_pred[task], weight))
             count = count + ops.sum(weight)
         return self.total_loss(total / ops.maximum(sum_of_replicas(count), 1e-7))
 
@@ -138,11 +140,11 @@ class TextClassifier(CompiledTask):
             raise ValueError("Texts need a `preprocessor`; without one, give its ids as a dict.")
         return self.preprocessor(x)
 
-    def _losses_of(self, task, label, answer):
+    def _losses_of(self, task, label, answer, weight=None):
         """Returns the loss of each example `(B,)`."""
         if self.num_outputs[task] == 1:
             return ops.square(answer[:, 0] - ops.cast(label, answer.dtype))
-        label = ops.one_hot(ops.cast(label, "int32"), self.num_outputs[task], dtype=answer.dtype)
+        label = ops.cast(as_probabilities(label, self.num_outputs[task], weight), answer.dtype)
         label = (1.0 - self.label_smoothing) * label + self.label_smoothing / self.num_outputs[task]
         return ops.categorical_crossentropy(label, answer, from_logits=True)
 

@@ -40,9 +40,22 @@ def example_losses(loss: Any, labels: Any, predictions: Any) -> Any:
     return values if len(values.shape) == 1 else ops.mean(values, axis=tuple(range(1, len(values.shape))))
 
 
-def as_probabilities(labels: Any, num_classes: int) -> Any:
-    """Returns labels as float32 `(B, K)`: ints `(B,)` one-hot, anything else as it is."""
+def as_probabilities(labels: Any, num_classes: int, sample_weight: Any = None) -> Any:
+    """Returns labels as float32 `(B, K)`: ints `(B,)` one-hot, anything else as it is.
+
+    An int that is no class gives NaN, and so does the loss: a step that is compiled cannot raise on every
+    backend, and a row of zeros would count as a loss of 0. Where the weight is 0 it counts for nothing.
+
+    Args:
+        labels: int tensor `(B,)`, or float `(B, K)`.
+        num_classes: int. K.
+        sample_weight: optional tensor of B weights.
+    """
     labels = ops.convert_to_tensor(labels)
-    if len(labels.shape) == 1:
-        return ops.one_hot(ops.cast(labels, "int32"), num_classes)
-    return ops.cast(labels, "float32")
+    if len(labels.shape) != 1:
+        return ops.cast(labels, "float32")
+    is_class = ops.equal(ops.cast(labels, "int32")[:, None], ops.arange(num_classes, dtype="int32"))
+    is_wrong = ops.logical_not(ops.any(is_class, axis=-1, keepdims=True))
+    if sample_weight is not None:
+        is_wrong = ops.logical_and(is_wrong, ops.reshape(sample_weight, (-1, 1)) > 0)
+    return ops.where(is_wrong, float("nan"), ops.cast(is_class, "float32"))

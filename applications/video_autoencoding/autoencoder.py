@@ -157,7 +157,7 @@ class VideoAutoencoder(PresetTask):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         weights = self._weights(x, y, sample_weight)
-        values = self._figures(x, y, y_pred)
+        values = self._figures(x, y, y_pred, sample_weight)
         terms = [
             self.loss_weights[name] * weighted_mean(values[f"{name}_loss"], weights[name])
             for name in NAMES
@@ -167,7 +167,7 @@ class VideoAutoencoder(PresetTask):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         weights = self._weights(x, y, sample_weight)
-        for name, values in self._figures(x, y, y_pred).items():
+        for name, values in self._figures(x, y, y_pred, sample_weight).items():
             self.output_metrics[name].update_state(values, sample_weight=weights[name.partition("_")[0]])
         return self.get_metrics_result()
 
@@ -182,7 +182,7 @@ class VideoAutoencoder(PresetTask):
             has["label"] = ops.max(ops.stack(list(has.values())), axis=0)
         return {name: whole * flags for name, flags in has.items()}
 
-    def _figures(self, x, y, y_pred):
+    def _figures(self, x, y, y_pred, sample_weight):
         """Returns what is measured of each example, `(B,)` by name."""
         figures, distance = {}, RECONSTRUCTION_LOSSES[self.reconstruction_loss]
         for name, limits in _RANGES.items():
@@ -193,7 +193,7 @@ class VideoAutoencoder(PresetTask):
             error = ops.mean(ops.square(ops.clip(y_pred[name], *limits) - target), axis=(1, 2))
             figures[f"{name}_psnr"] = -10.0 * ops.log10(ops.maximum(error, _SMALLEST_ERROR))
         if y is not None:
-            y, logits = as_probabilities(y, self.num_classes), y_pred["label"]
+            y, logits = as_probabilities(y, self.num_classes, sample_weight), y_pred["label"]
             figures["label_loss"] = keras.losses.categorical_crossentropy(y, logits, from_logits=True)
             right = ops.equal(ops.argmax(y, axis=-1), ops.argmax(logits, axis=-1))
             figures["label_accuracy"] = ops.cast(right, "float32")

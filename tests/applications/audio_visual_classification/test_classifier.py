@@ -73,6 +73,14 @@ def test_the_loss_is_the_mean_over_the_heads_whose_streams_are_present():
     assert found == pytest.approx(np.mean(expected), rel=1e-5)
 
 
+def test_a_label_that_is_no_class_makes_the_loss_nan_unless_it_weighs_nothing():
+    inputs, weight = clips(), np.array([1, 1, 1, 0], "float32")
+    logits = model()(inputs)
+    for labels, is_right in (([0, 1, 2, 3], True), ([0, 1, 3, 0], False)):
+        loss = model().compute_loss(inputs, np.array(labels), logits, weight)
+        assert np.isfinite(array(loss)) == is_right
+
+
 @pytest.mark.slow
 def test_a_head_counts_the_clips_that_have_its_stream():
     labels, presence = np.array([0, 1, 2, 1]), {"audio": np.array([True, True, False, False])}

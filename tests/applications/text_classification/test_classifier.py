@@ -99,6 +99,15 @@ def test_labels_of_another_task_do_not_change_the_loss():
     assert float(loss(y=y, sample_weight=weight)) != before
 
 
+def test_a_label_that_is_no_class_makes_the_loss_nan_where_it_weighs_something():
+    y, weight = labels()
+    answers = {task: keras.ops.zeros((4, num)) for task, num in model().num_outputs.items()}
+    y["MNLI"][3] = 9
+    assert np.isfinite(array(model().compute_loss(y=y, y_pred=answers, sample_weight=weight)))
+    y["MNLI"][1] = 3
+    assert np.isnan(array(model().compute_loss(y=y, y_pred=answers, sample_weight=weight)))
+
+
 @functools.cache
 def predictions():
     return model().predict(TEXTS, verbose=0)
