@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
-from zorro_keras.applications.training.output_folder import output_folder
+from zorro_keras.applications.training.replaced_folder import check_replaceable, replacing_folder
 from zorro_keras.applications.training.run_folder import full_disk_named
 
-FORMAT = "zorro_keras clip index 1"
+_ANY_FORMAT = "zorro_keras clip index "
+FORMAT = f"{_ANY_FORMAT}1"
 ABOUT, CLIPS, PRESET, FAULTS = "index.json", "clips.json", "preset", "faults.jsonl"
 
 
@@ -102,20 +102,22 @@ def writing_index(path: str | os.PathLike[str]) -> Iterator[Path]:
         CheckpointError: if the index cannot take its name.
     """
     path = Path(os.path.abspath(path))
-    if path.exists() and not (path / ABOUT).exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ConfigError(
-            "`index` must be a new folder or hold an earlier index.",
-            path=path, stage="embed", reason="bad_value", advice="Choose another folder.",
-        )  # fmt: skip
-    output_folder(path.parent)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
-        partial = Path(work) / "index"
-        partial.mkdir()
-        yield partial
-        with full_disk_named(path):
-            if path.exists():
-                os.rename(path, Path(work) / "earlier")
-            os.rename(partial, path)
+    check_replaceable(
+        path, "`index` must be a new folder or hold an earlier index", earlier=_is_index(path),
+        names=(ABOUT, CLIPS, PRESET, FAULTS, "*.npy"), stage="embed",
+    )  # fmt: skip
+    with replacing_folder(path) as new:
+        new.mkdir()
+        yield new
+
+
+def _is_index(path: Path) -> bool:
+    """Whether a folder holds an index, of any version: other folders have an `index.json`, too."""
+    try:
+        about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and str(about.get("format")).startswith(_ANY_FORMAT)
 
 
 def _about(path: Path) -> dict[str, Any]:
