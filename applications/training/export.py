@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from zorro_keras.applications.training.export_formats import LABELS, Format, che
 from zorro_keras.applications.training.export_preset import write_preset
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.parity import parity_report
+from zorro_keras.applications.training.replaced_folder import check_replaceable, replacing_folder
 from zorro_keras.applications.training.task import task_of_preset
 from zorro_keras.models import PerceiverIOBackbone
 
@@ -32,6 +31,11 @@ TOLERANCE = 1e-4
 INT8_TOLERANCE = 0.25
 INT8_LEAST_SCALE = 1e-3  # a quarter of 1 would let an embedding of length 1 be anything
 INT8_BATCH = 32
+# What an export of any format has in it, beside the model of TF Serving, which has the name of the folder.
+_WRITTEN = (
+    *("parity.json", "assets", "requests", "saved_model.pb", "fingerprint.pb", "variables"),
+    *("*.onnx", "*.tflite"),
+)
 _CHILD = "zorro_keras.applications.training.export_child"
 
 
@@ -122,21 +126,16 @@ def _export(model: keras.Model, out: str | os.PathLike[str], options: ExportOpti
     if options.native:
         _check_lengths(endpoints)
     out = Path(out)
-    _check_replaceable(out)
-    target = out.resolve()  # of a link, what it leads to is replaced
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-        partial = Path(temporary) / "export"
+    target = out.resolve()  # of a link, what it leads to is replaced; and `.` has a name there
+    _check_replaceable(target)
+    with replacing_folder(target) as partial:
         write = _write_here if options.native else _write_in_tensorflow
-        wanted = {"format": options.format, "name": out.name, "int8": options.int8}
-        write(model, partial, Path(temporary) / "preset", wanted)
+        wanted = {"format": options.format, "name": target.name, "int8": options.int8}
+        write(model, partial, partial.with_name("preset"), wanted)
         report = parity_report(model, partial, **_comparison(options))
         (partial / "parity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         left_out = json.loads((partial / LABELS).read_text(encoding="utf-8")).get("left_out", {})
         size = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
-        if target.exists():
-            shutil.rmtree(target)
-        os.rename(partial, target)
     return {
         options.format: str(out),
         "endpoints": list(report["endpoints"]),
@@ -188,14 +187,13 @@ def _opened(folder: str | os.PathLike[str]) -> keras.Model:
 
 
 def _check_replaceable(out: Path) -> None:
-    if out.exists() and not (out / "parity.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(
-            "`out` must be a new folder or hold an earlier export.",
-            path=out,
-            stage="export",
-            reason="bad_value",
-            advice="Choose another folder.",
-        )
+    """Refuses a folder that holds more than an export, such as another one in it."""
+    model = out / out.name  # of TF Serving
+    is_model = model.is_dir() and [version.name for version in model.iterdir()] == ["1"]
+    check_replaceable(
+        out, "`out` must be a new folder or hold an earlier export", earlier=(out / "parity.json").is_file(),
+        names=(*_WRITTEN, out.name) if is_model else _WRITTEN, stage="export",
+    )  # fmt: skip
 
 
 def _write_here(model: keras.Model, out: Path, preset: Path, wanted: dict[str, Any]) -> None:
