@@ -11,12 +11,20 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
+
+# What a training adds to, or makes anew, beside what it overwrites.
+_KEPT = ("default_data", "faults.jsonl", "faults-*.jsonl")
+_WRITTEN = (
+    *("config.json", "checkpoints", "log.jsonl", "tensorboard", "preset", ".lock", ".*.partial"),
+    *("report", "report_*"),
+)
 
 
 class RunFolder:
@@ -41,8 +49,10 @@ class RunFolder:
         """Holds the run for one writer. The system lets go when the process ends, however it ends.
 
         Raises:
+            ConfigError: if the folder holds something else than a run.
             CheckpointError: if another process trains into this folder, or the folder cannot be made.
         """
+        self.check_ours()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / ".lock", "a")  # noqa: SIM115 (closed below, after the run)
@@ -60,6 +70,27 @@ class RunFolder:
                     path=self.path, stage="open_run", reason="locked",
                 ) from error  # fmt: skip
             yield
+
+    def check_ours(self) -> None:
+        """Refuses a folder that no run has begun in: one would overwrite what has the names of its files.
+
+        Raises:
+            ConfigError: if it holds something else than a run, or a run whose `config.json` is damaged.
+        """
+        if not self.path.is_dir():
+            return
+        if self.config_file.exists():
+            self.read_config()
+            return
+        inside = sorted(entry.name for entry in self.path.iterdir())
+        ours = (*_KEPT, *_WRITTEN) if ".lock" in inside else _KEPT  # a run that was stopped as it began
+        strange = [name for name in inside if not any(fnmatchcase(name, pattern) for pattern in ours)]
+        if strange:
+            raise ConfigError(
+                "The folder of a run must be new or empty, or hold a run. "
+                f"Received a folder with: {strange[0]}",
+                path=self.path, stage="open_run", reason="bad_value", advice="Choose another folder.",
+            )  # fmt: skip
 
     def read_config(self) -> dict[str, Any]:
         """What `config.json` says.
@@ -85,8 +116,8 @@ class RunFolder:
             raise ConfigError(
                 "This folder holds no run: its config.json names no task.",
                 path=self.path, stage="open_run", reason="bad_value",
-                advice="Give the folder that `zorro-keras train` wrote. A preset can be asked and exported, "
-                "not evaluated.",
+                advice="Give the folder that `zorro-keras train` wrote, or a new one to train into. "
+                "A preset can be asked and exported, not evaluated.",
             )  # fmt: skip
         return values
 

@@ -110,8 +110,12 @@ def folder_of_host(run_dir: str) -> Iterator[RunFolder]:
 
     All hosts hold the same state, so the first one's checkpoints are enough. The others begin with a copy of
     them, which is why they must see `run_dir`: no checkpoint is written before all have begun.
+
+    Raises:
+        ConfigError: on every host, if the folder holds something else than a run.
     """
     shared = RunFolder(run_dir)
+    shared.check_ours()
     if this_host().index == 0:
         yield shared
         return
