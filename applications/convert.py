@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
 from zorro_keras.applications.training.published_labels import published_labels
+from zorro_keras.applications.training.replaced_folder import check_replaceable, replacing_folder
+from zorro_keras.applications.training.run_folder import full_disk_named, write_atomically
 from zorro_keras.applications.training.task import task_module
 
 if TYPE_CHECKING:
@@ -22,8 +25,12 @@ _TASKS = {
     **dict.fromkeys(("image_learned", "image_fourier", "image_conv"), "image_classification"),
     "optical_flow": "optical_flow",
 }
-# What a preset of a task has beyond that of a backbone.
-_TASK_FILES = ("task.json", "task.weights.h5", "preprocessor.json")
+# Where a preset says that it was converted and of what: a trained one is never replaced.
+_ABOUT = "converted.json"
+_WRITTEN = (
+    *(_ABOUT, "metadata.json", "config.json", "task.json", "preprocessor.json"),
+    *("model.weights.h5", "model.weights.json", "model_*.weights.h5", "task.weights.h5", "assets"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +85,9 @@ def convert(
 
     Args:
         source: path. A Hugging Face repository on disk, or one file of weights.
-        preset_dir: path. The preset's folder, new, empty or of an earlier preset, which is replaced. The
-            task's and `PerceiverIOBackbone`'s `from_preset` load it.
+        preset_dir: path. The preset's folder, new, empty or of an earlier conversion, which is replaced once
+            the new one is whole. The task's and `PerceiverIOBackbone`'s `from_preset` load it. Its
+            `converted.json` holds what is returned.
         options: optional `ConvertOptions`.
         labels: optional path. The names of the classes, one a line. By default `id2label` of
             `config.json`, else `class_0000` and so on.
@@ -96,7 +104,11 @@ def convert(
     """
     from zorro_keras import weights
 
-    _check_replaceable(Path(preset_dir))
+    folder = Path(preset_dir).resolve()
+    check_replaceable(
+        folder, "The preset needs a new folder, or that of an earlier conversion",
+        earlier=(folder / _ABOUT).is_file(), names=_WRITTEN, stage="convert",
+    )  # fmt: skip
     try:
         checkpoint = weights.read_checkpoint(source)
         backbone, report = weights.convert(checkpoint, **(options or ConvertOptions()).arguments())
@@ -111,10 +123,7 @@ def convert(
         print(report.table())
     print(report.summary())
     print(said)
-    for name in _TASK_FILES:
-        (Path(preset_dir) / name).unlink(missing_ok=True)
-    model.save_to_preset(str(preset_dir))
-    return {
+    about = {
         "model": report.model,
         "origin": report.origin,
         "semantics": report.semantics,
@@ -125,6 +134,11 @@ def convert(
         "task": task,
         "preset": str(preset_dir),
     }
+    with replacing_folder(folder) as new:
+        with full_disk_named(folder):
+            model.save_to_preset(str(new))
+        write_atomically(new / _ABOUT, json.dumps(about, indent=2, default=str) + "\n")
+    return about
 
 
 def _as_task(
@@ -146,12 +160,3 @@ def _as_task(
     if model is None:
         return backbone, None, f"Written as a backbone without a task: {reads}."
     return model, task, f"Written as {task}: {reads}{named}."
-
-
-def _check_replaceable(preset_dir: Path) -> None:
-    is_preset = (preset_dir / "metadata.json").is_file()  # keras-hub's
-    if preset_dir.exists() and not is_preset and (not preset_dir.is_dir() or any(preset_dir.iterdir())):
-        raise ConfigError(
-            "The preset needs a new folder, or that of an earlier preset.",
-            path=preset_dir, stage="convert", reason="bad_value", advice="Choose another folder.",
-        )  # fmt: skip

@@ -1,5 +1,6 @@
 """`zorro-keras convert`: published weights to a preset."""
 
+import errno
 import json
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 
 from tests.weights.golden import Golden
 from zorro_keras.applications import cli
+from zorro_keras.applications.masked_language.model import MaskedLanguageModel
 from zorro_keras.models import PerceiverIOBackbone
 
 # What the file of the tiny language model does not tell, and where it differs from the published one.
@@ -66,6 +68,33 @@ def test_options_that_cannot_be_are_a_fault_that_names_them(options, message, la
     said = capsys.readouterr().err
     assert message in said and "convert --help" in said
     assert not (tmp_path / "preset").exists()
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "converted.json"])
+def test_a_trained_preset_or_a_data_set_is_not_replaced(name, language, tmp_path, capsys):
+    """Both have a `metadata.json`; and what lies in a converted preset beside it is not lost either."""
+    for mine in (name, "images.bin"):
+        (tmp_path / "mine" / mine).parent.mkdir(exist_ok=True)
+        (tmp_path / "mine" / mine).write_text("mine")
+    assert cli.main(["convert", str(language), str(tmp_path / "mine"), *HEADS]) == 2
+    assert "The preset needs a new folder, or that of an earlier conversion" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {name, "images.bin"}
+
+
+def test_an_earlier_conversion_stays_until_the_new_one_is_whole(language, tmp_path, monkeypatch):
+    def full(self, path):
+        raise OSError(errno.ENOSPC, "no space")
+
+    words = ["convert", str(language), str(tmp_path / "preset"), *HEADS]
+    assert cli.main(words) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()}
+    assert json.loads(before["converted.json"])["model"] == "language"
+    monkeypatch.setattr(MaskedLanguageModel, "save_to_preset", full)
+    assert cli.main(words) == 4
+    assert {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["language.pickle", "preset"]
+    monkeypatch.undo()
+    assert cli.main(words) == 0
 
 
 def test_a_damaged_file_is_a_fault_that_names_it(image, tmp_path, capsys):
