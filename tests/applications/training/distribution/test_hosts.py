@@ -111,19 +111,23 @@ def test_data_that_can_be_read_by_parts_are_and_others_are_read_whole(monkeypatc
 def test_all_hosts_but_the_first_write_a_copy_that_goes_away(tmp_path, monkeypatch):
     run = tmp_path / "run"
     (run / "checkpoints" / "step-00000003").mkdir(parents=True)
-    (run / "config.json").write_text("{}")
+    (run / "config.json").write_text('{"task": "toy"}')
     with hosts.folder_of_host(str(run)) as folder:
         assert folder.path == run
     monkeypatch.setattr(hosts, "this_host", lambda: hosts.Host(1, 2))
     with hosts.folder_of_host(str(run)) as folder:
         assert isinstance(folder, RunFolder) and folder.path != run
-        assert folder.config_file.read_text() == "{}"
+        assert folder.config_file.read_text() == '{"task": "toy"}'
         assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000003"]
         folder.write_fault({"row": "clip"})
     assert not folder.path.exists()
     assert (run / "faults-1.jsonl").read_text() == '{"row": "clip"}\n' and not (run / "faults.jsonl").exists()
     with hosts.folder_of_host(str(tmp_path / "new")) as folder:
         assert folder.path.is_dir() and not folder.checkpoints.exists()
+        with folder.locked():
+            pass
+    with pytest.raises(ConfigError, match="must be new or empty"), hosts.folder_of_host(str(tmp_path)):
+        pass
 
 
 def test_several_hosts_train_by_data_alone(monkeypatch):
