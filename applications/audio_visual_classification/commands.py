@@ -69,7 +69,7 @@ def evaluate(
     Args:
         run_dir: folder of the run.
         data_path: shards or a source with a test split.
-        out: optional folder. `report/` in the run by default.
+        out: optional folder. `report/` in the run by default, with `streams` such as `report_audio/`.
         streams: optional names: this subset alone. All subsets by default.
 
     Returns:

@@ -26,7 +26,7 @@ class Evaluate:
     streams: str | None = None
     """One subset of the streams, separated by commas, such as audio,video. All subsets by default."""
     out: Path | None = None
-    """Folder of the report. RUN/report by default."""
+    """Folder of the report. RUN/report by default, of one subset such as RUN/report_audio."""
     max_megabytes: float | None = None
     """The most memory that a batch may take beside the weights, for a model that can keep to it."""
     grid: Grid | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -37,7 +38,8 @@ def evaluate_run(
         run_dir: folder of the run.
         data_path: shards or a source with a test split, or the one that `data.evaluation_split` names.
         subsets: optional sequence of tuples of streams. All non-empty subsets by default.
-        out: optional folder. `report/` in the run by default.
+        out: optional folder. `report/` in the run by default; of some subsets only one named after them, such
+            as `report_audio/`.
 
     Returns:
         Dict with `html` and `json`, the files written; `num_clips`; and `scores`, by subset and head. The
@@ -49,6 +51,7 @@ def evaluate_run(
     """
     run = open_run(run_dir)
     subsets = _checked(run, subsets)
+    folder = _report_folder(run, subsets) if out is None else out
     data = task_module(run.task_name, "data").open_data(data_path, run.config, label_names=run.label_names)
     scores = _score(run, data, subsets)
     report = {
@@ -63,7 +66,7 @@ def evaluate_run(
         "unusable_clips": list(scores.unusable_ids),
         **modality_figures(scores, run.label_names, multi_label=run.task.multi_label),
     }
-    files = write_report(run.folder.report if out is None else out, report, report_page(report))
+    files = write_report(folder, report, report_page(report))
     return {**files, "num_clips": report["num_clips"], "scores": report["scores"]}
 
 
@@ -83,6 +86,13 @@ def _checked(run: Run, subsets: Sequence[Subset] | None) -> list[Subset]:
             reason="bad_value",
         )
     return list(dict.fromkeys(by_content[frozenset(subset)] for subset in subsets))
+
+
+def _report_folder(run: Run, subsets: Sequence[Subset]) -> Path:
+    """A report of some subsets is not put in the place of the whole one."""
+    if len(subsets) == len(subsets_of(run.task.backbone.streams)):
+        return run.folder.report
+    return run.folder.path / "_".join(["report", *(name for subset in subsets for name in subset)])
 
 
 def _score(run: Run, data: Any, subsets: Sequence[Subset]) -> SubsetScores:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -206,6 +207,13 @@ def test_evaluate_run_can_be_asked_for_one_subset(small_run, small_clips, tmp_pa
     result = evaluate_run(small_run, small_clips.shards, subsets=[("video", "audio")], out=tmp_path)
     assert list(result["scores"]) == ["audio+video"]
     assert "gain" not in json.loads((tmp_path / "report.json").read_text())["classes"][0]
+
+
+def test_a_report_of_one_subset_has_a_folder_of_its_own(small_run, small_clips, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    result = evaluate_run(run, small_clips.shards, subsets=[("video", "audio")])
+    assert result["json"] == str(run / "report_audio_video" / "report.json")
+    assert not (run / "report").exists()
 
 
 def test_a_stream_the_model_lacks_is_refused(small_run, small_clips, tmp_path):
