@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -68,7 +69,7 @@ class Train:
     out: Path
     """Folder of the run."""
     data: Path | None = None
-    """Shards or a source. By default the small data that the task makes for itself, if it does."""
+    """Shards or a source. By default, for a tiny configuration, small data that the task makes for itself."""
     config: str = "tiny"
     """Named configuration of the task."""
     overrides: Overrides = ()
@@ -122,11 +123,23 @@ class Train:
         return print_json(train(self.task, config, str(data), str(self.out), **options))
 
     def _default_data(self) -> Path:
-        """Makes the task's own data, unless another process does so or trains on them."""
+        """Makes the task's own data, unless another process does so or trains on them.
+
+        Raises:
+            ConfigError: if the configuration is one for real data.
+        """
+        if "tiny" not in self.config:
+            raise ConfigError(
+                f"The configuration `{self.config}` needs `--data`: what `{self.task}` makes for itself is "
+                "for the tiny ones. Received: no data",
+                stage="command", reason="bad_value",
+                advice="Give --data, or take --config tiny.",
+            )  # fmt: skip
         from zorro_keras.applications.training.run_folder import RunFolder
         from zorro_keras.applications.training.task import make_default_data
 
         with RunFolder(self.out).locked():
+            print(f"No --data: `{self.task}` trains on small data that it makes for itself.", file=sys.stderr)
             return make_default_data(self.task, self.out)
 
 

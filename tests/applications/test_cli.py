@@ -156,7 +156,7 @@ def test_every_task_answers_to_the_commands(task, tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_training_without_data_takes_those_that_the_task_makes(task, tmp_path, monkeypatch):
+def test_training_without_data_takes_those_that_the_task_makes(task, tmp_path, monkeypatch, capsys):
     """The maker is asked for the run's own folder; what it writes is trained on, and later evaluated."""
     trained, evaluated = [], []
     monkeypatch.setattr(task_module(task, "data"), "default_data", made)
@@ -166,10 +166,19 @@ def test_training_without_data_takes_those_that_the_task_makes(task, tmp_path, m
     )
     run = tmp_path / "run"
     assert cli.main(["train", task, "--out", str(run)]) == 0
+    assert f"No --data: `{task}` trains on small data that it makes for itself." in capsys.readouterr().err
     ((name, _, data, out), _) = trained[0]
     assert (name, data, out) == (task, str(run / "default_data" / "made.txt"), str(run))
     run_folder(run, task)
     assert cli.main(["evaluate", str(run)]) == 0 and evaluated == [run / "default_data"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_configuration_for_real_data_asks_for_them(task, tmp_path, capsys):
+    name = next(name for name in task_module(task, "config").CONFIGS if "tiny" not in name)
+    assert cli.main(["train", task, "--config", name, "--out", str(tmp_path / "run")]) == 2
+    assert f"The configuration `{name}` needs `--data`" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_that_a_task_makes_are_left_alone_while_another_process_trains_on_them(
