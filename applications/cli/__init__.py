@@ -35,6 +35,8 @@ COMMANDS = (
     Demo,
     Reproduce,
 )
+# Called again with the same words they go on from what is finished.
+RESUMABLE = (Clips, Prepare, Train, Demo, Reproduce)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on from what is finished.", file=sys.stderr)
+        goes_on = " The same command goes on from what is finished." if isinstance(command, RESUMABLE) else ""
+        print(f"Stopped.{goes_on}", file=sys.stderr)
         return 130
 
 

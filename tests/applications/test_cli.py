@@ -78,6 +78,22 @@ def test_a_fault_becomes_a_message_and_its_exit_code(error, code, monkeypatch, c
     assert cli.main(["clips", "out"]) == 0
 
 
+def test_only_a_command_that_can_go_on_says_so_when_it_is_stopped(monkeypatch, capsys):
+    def stop(self):
+        raise KeyboardInterrupt
+
+    for kind, words, goes_on in (
+        (cli.Clips, ["clips", "out"], True),
+        (cli.Train, ["train", "toy", "--out", "out"], True),
+        (cli.Export, ["export", "run", "out"], False),
+        (cli.Embed, ["embed", "clips", "index", "--model", "run"], False),
+    ):
+        monkeypatch.setattr(kind, "run", stop)
+        assert cli.main(words) == 130
+        said = capsys.readouterr().err
+        assert said.startswith("Stopped.") and ("The same command goes on" in said) == goes_on
+
+
 def test_a_defect_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setattr(cli.Clips, "run", lambda self: 1 // 0)
     with pytest.raises(ZeroDivisionError):
