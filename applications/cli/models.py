@@ -116,7 +116,8 @@ class Export:
     native: bool = False
     """Exports from the present backend instead of writing a TensorFlow graph."""
     tolerance: float | None = None
-    """Largest difference from the model. 1e-4 by default, 0.25 with --int8."""
+    """Largest difference from the model, as a share of the largest value of an output, where that is above 1
+    (0.001 with --int8). 1e-4 by default, 0.25 with --int8."""
     inputs: Path | None = None
     """File of arrays (.npz), by the names of an endpoint's inputs: the report compares on them, too."""
     backend: Backend | None = None

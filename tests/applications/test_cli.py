@@ -94,6 +94,13 @@ def test_only_a_command_that_can_go_on_says_so_when_it_is_stopped(monkeypatch, c
         assert said.startswith("Stopped.") and ("The same command goes on" in said) == goes_on
 
 
+def test_the_tolerance_of_an_export_says_what_it_is_a_share_of(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["export", "--help"])
+    words = "".join(letter for letter in capsys.readouterr().out if letter.isalnum())
+    assert "asashareofthelargestvalueofanoutput" in words
+
+
 def test_a_defect_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setattr(cli.Clips, "run", lambda self: 1 // 0)
     with pytest.raises(ZeroDivisionError):
