@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
-from zorro_keras.applications.cli.words import Sources, Task, print_json, progress
+from zorro_keras.applications.cli.words import Sources, Task, print_json, progress, require
 from zorro_keras.applications.pipelines.faults import ConfigError
 
 
@@ -25,6 +26,7 @@ class Clips:
     """Decides every clip."""
 
     def run(self) -> int:
+        require(self, count=(self.count >= 8, "at least 8"), seed=(self.seed >= 0, "at least 0"))
         from zorro_keras.applications.pipelines.generated_clips import generate_clips
 
         with progress("clips") as on_progress:
@@ -62,6 +64,7 @@ class Prepare:
     """Fold of ESC-50 that is tested. 1 by default."""
 
     def run(self) -> int:
+        self._check()
         from zorro_keras.applications.training.task import task_module
 
         settings = dataclasses.asdict(self)
@@ -81,3 +84,12 @@ class Prepare:
             said = f"{cut} clips were cut to their first {self.max_seconds:g} s (--max-seconds)."
             print(said, file=sys.stderr)  # not into the JSON
         return print_json(coverage)
+
+    def _check(self) -> None:
+        positive = ("sample_rate_hz", "frame_rate_hz", "shorter_side_px", "max_seconds", "num_workers")
+        require(self, **{name: (0 < getattr(self, name) < math.inf, "positive") for name in positive})
+        require(
+            self,
+            max_worker_bytes=(self.max_worker_bytes is None or self.max_worker_bytes > 0, "positive"),
+            max_bad_fraction=(0 <= self.max_bad_fraction <= 1, "within [0, 1]"),
+        )

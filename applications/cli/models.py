@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from zorro_keras.applications.cli.words import Backend, Grid, Model, accepted, print_json
+from zorro_keras.applications.cli.words import Backend, Grid, Model, accepted, print_json, require
 from zorro_keras.applications.convert import ConvertOptions, convert
 from zorro_keras.applications.pipelines.faults import ConfigError
 
@@ -80,6 +80,7 @@ class Predict:
     """Keras backend."""
 
     def run(self) -> int:
+        require(self, top=(self.top is None or self.top >= 1, "at least 1"))
         if self.audio_only and self.video_only:
             raise ConfigError(
                 "`--audio-only` and `--video-only` exclude each other.", stage="command", reason="bad_value"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from zorro_keras.applications.cli.words import Backend
+from zorro_keras.applications.cli.words import Backend, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Demo:
     """Keras backend."""
 
     def run(self) -> int:
+        require(self, seed=(self.seed >= 0, "at least 0"))
         from zorro_keras.applications.demo import demo
 
         demo(out=self.out, quick=self.quick, seed=self.seed)

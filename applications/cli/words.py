@@ -38,6 +38,21 @@ def accepted(function: Callable[..., Any], **options: tuple[str, Any]) -> dict[s
     return given
 
 
+def require(command: Any, **rules: tuple[bool, str]) -> None:
+    """Refuses options that are out of their range, `option=(whether it is within, what it must be)`.
+
+    Raises:
+        ConfigError: naming the first of them.
+    """
+    for name, (is_within, wanted) in rules.items():
+        if not is_within:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"`{flag}` must be {wanted}. Received: {flag} {getattr(command, name)}",
+                stage="command", reason="bad_value",
+            )  # fmt: skip
+
+
 def print_json(values: Any) -> int:
     """Prints a result as JSON, for people and programs."""
     print(json.dumps(values, indent=2, default=str))

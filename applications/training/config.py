@@ -232,7 +232,10 @@ def _replaced(config: T, changes: Mapping[str, Any]) -> T:
         name: _replaced(getattr(config, name), value) if isinstance(value, Mapping) else value
         for name, value in changes.items()
     }
-    return dataclasses.replace(config, **values)
+    try:
+        return dataclasses.replace(config, **values)
+    except ValueError as error:  # what `ClipGeometry` and its like say of their arguments
+        raise _bad_value(str(error)) from error
 
 
 def _parse(text: str, hint: Any, path: str) -> Any:

@@ -94,6 +94,29 @@ def test_only_a_command_that_can_go_on_says_so_when_it_is_stopped(monkeypatch, c
         assert said.startswith("Stopped.") and ("The same command goes on" in said) == goes_on
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("clips data --count 4", "`--count` must be at least 8. Received: --count 4"),
+        ("clips data --seed -1", "`--seed` must be at least 0. Received: --seed -1"),
+        ("demo out --seed -1", "`--seed` must be at least 0. Received: --seed -1"),
+        ("predict run clip.mp4 --top 0", "`--top` must be at least 1. Received: --top 0"),
+        ("prepare masked_autoencoding --num-workers 0", "`--num-workers` must be positive."),
+        ("prepare masked_autoencoding --max-seconds 0", "`--max-seconds` must be positive."),
+        ("prepare masked_autoencoding --max-seconds nan", "`--max-seconds` must be positive."),
+        ("prepare masked_autoencoding --max-worker-bytes 0", "`--max-worker-bytes` must be positive."),
+        ("prepare masked_autoencoding --max-bad-fraction 2", "`--max-bad-fraction` must be within"),
+        ("train masked_autoencoding --set data.geometry.num_frames=0", "`num_frames` must be a positive"),
+    ],
+)  # fmt: skip
+def test_a_number_out_of_its_range_is_refused_by_name(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    more = {"prepare": "--source a --out b", "train": "--data d --out o"}.get(words.split()[0], "")
+    assert cli.main([*words.split(), *more.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_tolerance_of_an_export_says_what_it_is_a_share_of(capsys):
     with pytest.raises(SystemExit):
         cli.main(["export", "--help"])
