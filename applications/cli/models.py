@@ -80,6 +80,8 @@ class Predict:
     """Keras backend."""
 
     def run(self) -> int:
+        if not self.source:
+            raise ConfigError("The source must not be empty.", stage="command", reason="bad_value")
         require(self, top=(self.top is None or self.top >= 1, "at least 1"))
         if self.audio_only and self.video_only:
             raise ConfigError(

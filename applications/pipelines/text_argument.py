@@ -36,7 +36,7 @@ def texts_of_argument(
         ConfigError: if there is no text, or no file of the name given.
         SourceError: if a file cannot be read, is not UTF-8, or lacks a column.
     """
-    files = _files(source)
+    files = _files(source) if os.fspath(source) else None  # no name is not that of the folder one is in
     if files is None:
         found = list(_parts([str(source)], separators))
     else:

@@ -117,6 +117,11 @@ def test_a_number_out_of_its_range_is_refused_by_name(words, message, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_source_without_a_name_is_not_the_folder_one_is_in(tmp_path, capsys):
+    assert cli.main(["predict", run_folder(tmp_path, "image_classification"), ""]) == 2
+    assert "The source must not be empty." in capsys.readouterr().err
+
+
 def test_the_tolerance_of_an_export_says_what_it_is_a_share_of(capsys):
     with pytest.raises(SystemExit):
         cli.main(["export", "--help"])

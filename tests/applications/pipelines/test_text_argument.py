@@ -28,6 +28,15 @@ def test_every_kind_of_file_gives_the_same_texts(tmp_path, name, packed):
     assert texts_of_argument(str(path)) == [("one",), ("two",)]
 
 
+def test_no_text_is_not_the_folder_one_is_in(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("one")
+    monkeypatch.chdir(tmp_path)
+    for nothing in ("", " "):
+        with pytest.raises(ConfigError, match="There is no text."):
+            texts_of_argument(nothing)
+    assert texts_of_argument(".") == [("one",)]
+
+
 def test_a_folder_gives_the_texts_of_all_its_files(tmp_path):
     for name, content in FILES.items():
         (tmp_path / name).write_text(content)
