@@ -101,7 +101,7 @@ class ModelConfig:
         key_chunk: optional int. Pixels that the latents read at a time; None for all.
         remat: bool. Recomputes each layer in the backward pass: less memory, more time.
         pretrained: optional str. Preset folder of a classifier of these sizes, or published weights, which
-            training starts from; the last layer starts fresh unless the classes have the same names.
+            training starts from; the last layer starts fresh unless the classes are the same.
 
     Raises:
         ConfigError: if a value is out of range.

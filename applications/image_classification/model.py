@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from zorro_keras.applications.image_classification.classifier import ImageClassifier
 from zorro_keras.applications.image_classification.config import Config
 from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
+from zorro_keras.applications.pipelines.image_classes import same_classes
 from zorro_keras.applications.training.start_weights import StartReport, preprocessing_of, start_backbone
 from zorro_keras.models import PerceiverIOBackbone
 
@@ -55,7 +56,7 @@ def start_weights(model: ImageClassifier, config: Config) -> StartReport | None:
 
     Returns:
         What was copied: input, encoder, decoder and the class query; and the last layer where the preset's
-        classes have the names of the data's, in the same order. Otherwise that starts fresh.
+        classes are the data's, in the same order (`same_classes`). Otherwise that starts fresh.
 
     Raises:
         CheckpointError: if it cannot be read, or was made with other pictures, sizes or activation.
@@ -64,22 +65,23 @@ def start_weights(model: ImageClassifier, config: Config) -> StartReport | None:
         return None
     settings = model.preprocessor.get_config()
     ours, theirs = settings["label_names"], preprocessing_of(config.model.pretrained).get("label_names")
+    is_same = theirs is not None and same_classes(ours, theirs)
     report = start_backbone(
         model.backbone,
         config.model.pretrained,
         semantics=config.model.semantics,
         preprocessing={name: settings[name] for name in ("mean", "std")},
         keys=_KEYS,
-        heads=("label",) if ours == theirs else (),
+        heads=("label",) if is_same else (),
     )
-    return dataclasses.replace(report, note=_about_head(ours, theirs))
+    return dataclasses.replace(report, note=_about_head(ours, theirs, is_same))
 
 
-def _about_head(ours: Sequence[str], theirs: Sequence[str] | None) -> str:
+def _about_head(ours: Sequence[str], theirs: Sequence[str] | None, is_same: bool) -> str:
     if theirs is None:
         return "The head is fresh: the pretrained weights do not name their classes."
-    if list(ours) == list(theirs):
-        return f"The head is kept: the {len(ours)} classes have the same names."
+    if is_same:
+        return f"The head is kept: the {len(ours)} classes are the same."
     if sorted(ours) == sorted(theirs):
         return "The head is fresh: the classes are the same in another order."
     return f"The head is fresh: the {len(ours)} classes are not the pretrained {len(theirs)}."

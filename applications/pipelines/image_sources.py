@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.image_classes import same_classes
+from zorro_keras.applications.pipelines.image_ground_truth import SYNSET
 from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES, is_picture
 from zorro_keras.applications.pipelines.image_imagenet import ImageNet, read_imagenet
 from zorro_keras.applications.pipelines.sources import read_source
@@ -93,18 +95,19 @@ def read_image_source(
             class folders, which may stand under `train`, `val` and `test`; or a CSV with the columns `path`,
             `label` and optionally `split`.
         label_names: optional sequence of str. The classes of a model, in its order. Classes of ImageNet are
-            compared by their synsets.
+            compared by their synsets; with those of a model that does not name them as `same_classes` does.
         test_fraction: float in [0, 1). Share of each class put into the split "test" where the source names
             no splits.
         seed: int. Chooses that share.
 
     Raises:
-        SourceError: if the source cannot be read, is empty, or has bad rows; all of them are named.
+        SourceError: if the source cannot be read, is empty, or has bad rows, all of which are named; or if
+            the classes of ImageNet are not the model's.
     """
     path = os.fspath(path)
     if os.path.isdir(path):
         synsets = [name.split(" ")[0] for name in label_names or ()]
-        imagenet = read_imagenet(path, synsets)
+        imagenet = read_imagenet(path, synsets if all(map(SYNSET.fullmatch, synsets)) else ())
         if imagenet is not None:
             return _of_imagenet(path, imagenet, label_names)
     source = read_source(
@@ -146,10 +149,22 @@ def _of_imagenet(path: str, imagenet: ImageNet, label_names: Sequence[str] | Non
         for picture in imagenet.pictures
     )
     # Two synsets may share their words (crane, maillot), so the synset stays part of the name.
-    names = (f"{synset} {imagenet.words.get(synset, '')}".strip() for synset in imagenet.synsets)
+    names = [f"{synset} {imagenet.words.get(synset, '')}".strip() for synset in imagenet.synsets]
+    if label_names and not same_classes(names, label_names):
+        raise SourceError(
+            f"The {len(names)} classes of the data, {_shown(names)}, are not the model's {len(label_names)}: "
+            f"{_shown(label_names)}.",
+            path=path, stage="read_source", reason="bad_label",
+            advice="Both must be in one order. Where the data have no words for their synsets, put "
+            "LOC_synset_mapping.txt or synset_words.txt beside them.",
+        )  # fmt: skip
     return ImageSource(
         entries=tuple(sorted(entries, key=lambda entry: entry.id)),
         label_names=tuple(label_names or names),
         root=os.path.realpath(path),
         ignored=imagenet.ignored,
     )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return f"from {names[0]!r} to {names[-1]!r}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
+from zorro_keras.applications.pipelines.image_classes import numbered_names
 
 
 def published_labels(
@@ -29,7 +30,7 @@ def published_labels(
         return _lines(file, num_classes), str(file)
     if "id2label" in config:
         return _id2label(config["id2label"], num_classes), "config.json"
-    return tuple(f"class_{label:04d}" for label in range(num_classes)), "their numbers"
+    return numbered_names(num_classes), "their numbers"
 
 
 def _lines(file: Path, num_classes: int) -> tuple[str, ...]:

@@ -293,6 +293,20 @@ def test_a_model_keeps_its_order_of_classes(tmp_path):
     assert labelled(source, "val") == VAL
 
 
+def test_a_model_that_names_no_synsets_is_matched_by_its_words(tmp_path):
+    for name, synset in VAL.items():
+        write(tmp_path / "val" / synset / name, jpeg(0))
+    words = "n01440764 tench, Tinca tinca\nn02100735 crane\nn03095699 crane\n"
+    write(tmp_path / "synset_words.txt", words.encode())
+    known = ("tench, Tinca tinca", "crane", "crane")
+    source = read_image_source(tmp_path, label_names=known)
+    assert source.label_names == known
+    labels = {entry.id.rsplit("/", 1)[-1]: entry.label_index for entry in source.split("val")}
+    assert labels == {name: sorted(SYNSETS).index(synset) for name, synset in VAL.items()}
+    with pytest.raises(SourceError, match="3 classes of the data, .* are not the model's 3: from 'crane'"):
+        read_image_source(tmp_path, label_names=known[::-1])
+
+
 def test_class_folders_are_dealt_into_splits_by_class(tmp_path):
     class_folders(tmp_path, splits=("",), count=10)
     source = read_image_source(tmp_path, test_fraction=0.2, seed=3)
