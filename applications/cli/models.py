@@ -17,16 +17,21 @@ Format = Literal["saved_model", "tf_serving", "onnx", "litert"]
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Writes the report of a run; of a model of sound and picture, what each head knows from each of them."""
+    """Writes the report of a run; of a model of sound and picture, what each head knows from each of them.
+
+    A preset of image_classification or masked_language is measured too: published weights, for example.
+    """
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN")]
-    """Folder of the run."""
+    """Folder of the run, or of such a preset."""
     data: Path | None = None
-    """Shards or a source. By default the data that the task made for the run."""
+    """Shards or a source. By default the data that the task made for the run; a preset needs it."""
     streams: str | None = None
     """One subset of the streams, separated by commas, such as audio,video. All subsets by default."""
     out: Path | None = None
     """Folder of the report. RUN/report by default, of one subset such as RUN/report_audio."""
+    batch_size: int | None = None
+    """Pictures or rows of text at a time; what is found does not depend on it. By default by their size."""
     max_megabytes: float | None = None
     """The most memory that a batch may take beside the weights, for a model that can keep to it."""
     grid: Grid | None = None
@@ -45,6 +50,7 @@ class Evaluate:
         options = accepted(
             evaluate,
             streams=("`--streams`", streams),
+            batch_size=("`--batch-size`", self.batch_size),
             max_megabytes=("`--max-megabytes`", self.max_megabytes),
             grid=("`--grid`", self.grid),
             whole=("`--whole`", self.whole or None),
@@ -70,6 +76,8 @@ class Predict:
     """Folder for a timeline (CSV and plot) of the whole file."""
     top: int | None = None
     """Classes to print per head. 5 by default."""
+    batch_size: int | None = None
+    """Pictures to answer at a time; what is found does not depend on it. By default by their size."""
     out: Path | None = None
     """Folder for what a model makes, such as a rebuilt clip or flow. By default named after the source."""
     max_megabytes: float | None = None
@@ -98,6 +106,7 @@ class Predict:
             streams=(flag, streams),
             timeline=("`--timeline`", self.timeline),
             top=("`--top`", self.top),
+            batch_size=("`--batch-size`", self.batch_size),
             out=("`--out`", self.out),
             max_megabytes=("`--max-megabytes`", self.max_megabytes),
             grid=("`--grid`", self.grid),

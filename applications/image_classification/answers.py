@@ -13,25 +13,30 @@ from zorro_keras.applications.pipelines.faults import MediaError, SourceError
 from zorro_keras.applications.pipelines.image_crops import evaluation_image
 from zorro_keras.applications.pipelines.image_decode import decode_image, read_bytes
 from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES, is_picture
+from zorro_keras.applications.training.asking_batch import asking_batch_size
 from zorro_keras.applications.training.probabilities import to_probabilities
 
 
 def answers(
-    task: keras.Model, paths: Sequence[str | os.PathLike], *, batch_size: int = 32
+    task: keras.Model, paths: Sequence[str | os.PathLike], *, batch_size: int | None = None
 ) -> Iterator[tuple[Path, np.ndarray | MediaError]]:
     """Answers image files, each seen as evaluation sees it.
 
     Args:
         task: `ImageClassifier` with its preprocessor.
         paths: sequence of files.
-        batch_size: int >= 1. Files that are answered at a time; all batches have one shape.
+        batch_size: optional int >= 1. Files that are answered at a time, at most 32 and fewer large ones by
+            default; all batches have one shape.
 
     Yields:
         (path, probabilities float32 `(K,)`) in order; a `MediaError` in place of the probabilities of a file
         that cannot be read.
+
+    Raises:
+        ConfigError: if `batch_size` is not positive.
     """
-    batch_size = min(batch_size, max(len(paths), 1))
     size_px = task.preprocessor.size_px
+    batch_size = min(asking_batch_size(size_px**2, batch_size), max(len(paths), 1))
     for start in range(0, len(paths), batch_size):
         chosen = [Path(path) for path in paths[start : start + batch_size]]
         images = np.zeros((batch_size, size_px, size_px, 3), np.float32)

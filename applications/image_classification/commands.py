@@ -14,15 +14,17 @@ from rich.text import Text
 from zorro_keras import metrics
 from zorro_keras.applications.image_classification.answers import answers, pictures_of
 from zorro_keras.applications.image_classification.classifier import ImageClassifier
+from zorro_keras.applications.image_classification.config import config_of_preset
 from zorro_keras.applications.image_classification.data import evaluation_dataset, open_data
 from zorro_keras.applications.image_classification.report import report_page
 from zorro_keras.applications.pipelines.faults import TrainingError, ZorroError
 from zorro_keras.applications.pipelines.host_errors import host_errors
+from zorro_keras.applications.training.asking_batch import asking_batch_size
 from zorro_keras.applications.training.finite import check_finite
-from zorro_keras.applications.training.open_model import open_model
+from zorro_keras.applications.training.open_model import open_measured, open_model
 from zorro_keras.applications.training.probabilities import to_probabilities
 from zorro_keras.applications.training.report_files import write_report
-from zorro_keras.applications.training.run import Run, open_run
+from zorro_keras.applications.training.run import Run
 
 _NUM_WORST = 24
 
@@ -32,6 +34,7 @@ def predict(
     source: str | os.PathLike[str],
     *,
     top: int = 5,
+    batch_size: int | None = None,
     console: Console | None = None,
 ) -> int:
     """Prints the most probable classes of a picture, or of each picture of a folder.
@@ -40,6 +43,7 @@ def predict(
         folder: of a run, or of a preset.
         source: image file, or folder of image files.
         top: int >= 1. Classes per picture.
+        batch_size: optional int >= 1. As for `answers`.
         console: where to print. Standard output by default.
 
     Returns:
@@ -57,7 +61,7 @@ def predict(
     top = min(top, len(names))
     table = Table("picture", *(f"{place + 1}." for place in range(top)))
     num_read = 0
-    for path, answer in answers(task, paths):
+    for path, answer in answers(task, paths, batch_size=batch_size):
         if isinstance(answer, ZorroError):
             if len(paths) == 1:
                 raise answer
@@ -78,25 +82,28 @@ def evaluate(
     data_path: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
+    batch_size: int | None = None,
 ) -> dict[str, Any]:
-    """Measures a run on the test pictures, or on `val` where there is no test split.
+    """Measures a model on the test pictures, or on `val` where there is no test split.
 
     Args:
-        run_dir: folder of the run.
-        data_path: pictures, as for training.
-        out: optional folder. `report/` in the run by default.
+        run_dir: folder of a run, or of a preset, whose pictures are prepared as its preprocessor says.
+        data_path: pictures, as for training, of the model's classes.
+        out: optional folder. `report/` in the run or the preset by default.
+        batch_size: optional int >= 1. Pictures at a time, at most 32 and fewer large ones by default.
 
     Returns:
         Dict with `html` and `json`, the files written; `num_images`, `top1_accuracy` and `top5_accuracy`. The
         rest is in `report.json`: by class, what is taken for what, the worst pictures, those not read.
 
     Raises:
-        ZorroError: if the run or the data cannot be used.
+        ZorroError: if the model or the data cannot be used.
     """
-    run = open_run(run_dir)
+    run = open_measured(run_dir, ImageClassifier, config_of_preset)
+    batch_size = asking_batch_size(run.config.data.size_px**2, batch_size)
     data = open_data(data_path, run.config, label_names=run.label_names)
     with host_errors(data.faults):
-        ids, labels, logits, unusable = _scores(run, data)
+        ids, labels, logits, unusable = _scores(run, data, batch_size)
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),
@@ -116,10 +123,14 @@ def evaluate(
     return {**files, **{name: report[name] for name in ("num_images", "top1_accuracy", "top5_accuracy")}}
 
 
-def _scores(run: Run, data: Any) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+def _scores(run: Run, data: Any, batch_size: int) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
     """Ids, classes `(N,)`, logits `(N, K)` of the pictures that were read, and the ids of the others."""
     batches, ids = evaluation_dataset(
-        data, run.config, run.task.preprocessor, faults_path=run.folder.faults_file
+        data,
+        run.config,
+        run.task.preprocessor,
+        batch_size=batch_size,
+        faults_path=run.folder.faults_file,
     )
     labels, logits, weights = [], [], []
     for x, y, weight in batches.as_numpy_iterator():

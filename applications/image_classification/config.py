@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 from zorro_keras.applications.training.file_config import FileReadingConfig
+
+if TYPE_CHECKING:
+    from zorro_keras.applications.image_classification.preprocessor import ImagePreprocessor
 
 # Mean and deviation of ImageNet's red, green and blue, of pixels in [0, 255].
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
@@ -237,3 +241,16 @@ CONFIGS = {
     "paper_fourier_large": FOURIER_LARGE,
     "paper_conv_large": CONV_LARGE,
 }
+
+
+def config_of_preset(preprocessor: ImagePreprocessor) -> Config:
+    """Returns a configuration to read pictures as a preset does. Its model and training are not the preset's.
+
+    Pictures that cannot be read are left out, which a report says, up to a tenth of them.
+
+    Args:
+        preprocessor: of the preset.
+    """
+    names = ("size_px", "crop_fraction", "mean", "std")
+    settings = {name: getattr(preprocessor, name) for name in names}
+    return dataclasses.replace(FOURIER, data=DataConfig(on_error="skip", max_bad_fraction=0.1, **settings))

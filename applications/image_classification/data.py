@@ -126,6 +126,7 @@ def evaluation_dataset(
     preprocessor: Preprocess,
     *,
     split: str | None = None,
+    batch_size: int | None = None,
     faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
     """The batches of one pass over a split, without anything random.
@@ -135,6 +136,7 @@ def evaluation_dataset(
         config: `Config`.
         preprocessor: as for `training_dataset`.
         split: "train", "val" or "test"; None is `data.evaluation_split`.
+        batch_size: optional int. That of the training by default.
         faults_path: optional path. Faults are appended here.
 
     Returns:
@@ -153,7 +155,7 @@ def evaluation_dataset(
         num_classes=len(data.label_names),
     )
     seen = mapped(examples, partial(_seen, config=config))
-    batches = evaluation_batches(seen, config.training.batch_size, len(entries))
+    batches = evaluation_batches(seen, batch_size or config.training.batch_size, len(entries))
     finish = partial(_evaluation_batch, preprocessor=preprocessor)
     return finished(batches, finish), [entry.id for entry in entries]
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from zorro_keras.applications.masked_language.config import config_of_preset
 from zorro_keras.applications.masked_language.data import evaluation_dataset, open_data
 from zorro_keras.applications.masked_language.fill import fill_in
 from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
@@ -19,9 +20,9 @@ from zorro_keras.applications.masked_language.masking import MARK
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.host_errors import host_errors
 from zorro_keras.applications.pipelines.text_argument import texts_of_argument
-from zorro_keras.applications.training.open_model import open_model
+from zorro_keras.applications.training.asking_batch import asking_batch_size
+from zorro_keras.applications.training.open_model import open_measured, open_model
 from zorro_keras.applications.training.report_files import write_report
-from zorro_keras.applications.training.run import open_run
 
 
 def predict(
@@ -75,17 +76,20 @@ def evaluate(
     *,
     out: str | None = None,
     whole: bool = False,
+    batch_size: int | None = None,
 ) -> dict[str, Any]:
-    """Writes how well a run fills texts that it was not trained on.
+    """Writes how well a model fills texts that it was not trained on.
 
     The first `data.max_test_rows` rows of held-out texts are looked at. A hash of a text holds it out, so
-    those are held out of the training too where texts were added to the run's since, or taken away.
+    those are held out of the training too where texts were added to the run's since, or taken away. For a
+    preset, which does not know what it was trained on, all are looked at.
 
     Args:
-        run_dir: folder of the run.
+        run_dir: folder of a run, or of a preset.
         data_path: texts.
-        out: optional folder, `report/` in the run by default. Gets `report.json` and `report.html`.
+        out: optional folder, `report/` in that of the model by default. Gets `report.json` and `report.html`.
         whole: bool. All texts are looked at, as none of them was trained on.
+        batch_size: optional int >= 1. Rows at a time, at most 32 and fewer long ones by default.
 
     Returns:
         Dict with `json` and `html`, the files; `texts`, "held out" or "all"; and the figures: `loss` (nats
@@ -94,13 +98,18 @@ def evaluate(
 
     Raises:
         SourceError: if the data cannot be used.
-        ConfigError: if the run was trained on what is to be looked at as a whole.
+        ConfigError: if the run was trained on what is to be looked at as a whole, or `batch_size` is not
+            positive.
     """
-    run = open_run(run_dir)
+    run = open_measured(run_dir, MaskedLanguageModel, config_of_preset)
+    batch_size = asking_batch_size(run.config.data.length, batch_size)
+    whole = whole or not run.data_fingerprint
     data = open_data(data_path, run.config, splits=() if whole else ("test",))
     if whole:
         run.check_new(data, data_path)
-    batches, rows = evaluation_dataset(data, run.config, run.task.preprocessor, whole=whole)
+    batches, rows = evaluation_dataset(
+        data, run.config, run.task.preprocessor, whole=whole, batch_size=batch_size
+    )
     with host_errors(data.faults):
         counts = hidden_counts(batches, run.task.preprocessor.tokens.vocabulary_size)
         found = keras.Model.evaluate(run.task, batches, verbose=0, return_dict=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 from zorro_keras.applications.training.language_sizes import TINY_LENGTH, TINY_SIZES, LanguageSizes
+
+if TYPE_CHECKING:
+    from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,13 @@ PAPER_SENTENCEPIECE = Config(
 )
 
 CONFIGS = {"tiny": TINY, "paper": PAPER, "paper_sentencepiece": PAPER_SENTENCEPIECE}
+
+
+def config_of_preset(preprocessor: MaskedLanguagePreprocessor) -> Config:
+    """Returns a configuration to read texts for a preset. Its model and training are not the preset's.
+
+    Args:
+        preprocessor: of the preset: it has the tokenizer and hides the words.
+    """
+    settings = {name: getattr(preprocessor, name) for name in ("length", "mask_rate")}
+    return dataclasses.replace(PAPER, data=DataConfig(**settings))

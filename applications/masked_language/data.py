@@ -126,6 +126,7 @@ def evaluation_dataset(
     preprocessor: MaskedLanguagePreprocessor,
     *,
     whole: bool = False,
+    batch_size: int | None = None,
 ) -> tuple[tf.data.Dataset, range]:
     """The batches of rows in their order, with the same words hidden each time.
 
@@ -133,12 +134,14 @@ def evaluation_dataset(
         data, config, preprocessor: as for `training_dataset`.
         whole: bool. All rows of both splits, for texts that no one was trained on. By default the first
             `data.max_test_rows` of the held-out ones.
+        batch_size: optional int. That of the training by default.
 
     Returns:
         A dataset of `(x, y, sample_weight)`, and the numbers of its rows. The last batch is filled up with
         blank rows, whose sample weights are 0.
     """
-    batch_size, most = config.training.batch_size, None if whole else config.data.max_test_rows
+    batch_size = batch_size or config.training.batch_size
+    most = None if whole else config.data.max_test_rows
     rows = _rows(data, config, preprocessor, None if whole else "test")
     num_rows = sum(1 for _ in itertools.islice(rows.in_order(), most))
 

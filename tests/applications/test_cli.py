@@ -391,11 +391,13 @@ def test_the_options_of_a_task_reach_it(tmp_path, monkeypatch):
     assert seen == [("a.mp4", 2, ("video",), None), ("a.mp4", 5, None, Path("out"))]
 
 
-def test_a_preset_is_known_by_its_task_and_cannot_be_evaluated(tmp_path, capsys):
-    folder = preset_folder(tmp_path, "image_classification", "ImageClassifier")
-    assert commands_of(folder) is task_module("image_classification", "commands")
-    assert cli.main(["evaluate", folder, "--data", "pictures"]) == 2
-    assert "A preset can be asked and exported, not evaluated." in capsys.readouterr().err
+def test_a_preset_is_known_by_its_task_which_says_whether_it_is_evaluated(tmp_path, capsys):
+    folder = preset_folder(tmp_path, "text_classification", "TextClassifier")
+    assert commands_of(folder) is task_module("text_classification", "commands")
+    assert cli.main(["evaluate", folder, "--data", "texts"]) == 2
+    assert "one of image_classification or masked_language can be evaluated" in capsys.readouterr().err
+    assert cli.main(["evaluate", folder]) == 2
+    assert "Give --data." in capsys.readouterr().err
 
 
 def test_a_folder_of_nothing_is_refused(tmp_path, capsys):

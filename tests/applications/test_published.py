@@ -8,11 +8,14 @@ from safetensors.numpy import load_file, save_file
 
 from tests.applications.published_sizes import LENGTH, NAMES, SIDE
 from tests.backend import array
-from tests.image_maker import encoded, write
+from tests.image_maker import encoded, pixels, write
 from tests.weights.files import tensors
 from zorro_keras import weights
 from zorro_keras.applications import cli
+from zorro_keras.applications.image_classification.answers import answers, pictures_of
 from zorro_keras.applications.image_classification.config import IMAGENET_MEAN, IMAGENET_STD
+from zorro_keras.applications.masked_language import commands as language
+from zorro_keras.applications.training.asking_batch import asking_batch_size
 from zorro_keras.applications.training.endpoints import endpoints_of
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.models import PerceiverIOBackbone
@@ -40,6 +43,66 @@ def test_a_converted_classifier_names_pictures_by_the_command_line(published, pr
     preprocessor = open_model(presets / "pictures").preprocessor
     assert (preprocessor.size_px, preprocessor.crop_fraction) == (SIDE, 224 / 256)
     assert (tuple(preprocessor.mean), tuple(preprocessor.std)) == (IMAGENET_MEAN, IMAGENET_STD)
+
+
+def imagenet(root):
+    """ImageNet's validation pictures, two of each class, in folders by synset, and what the synsets mean."""
+    synsets = {f"n0000000{label}": name for label, name in enumerate(NAMES)}
+    for seed, synset in enumerate([*synsets, *synsets]):
+        write(root / "val" / synset / f"{seed}.png", encoded("PNG", pixels(9, 11, seed)))
+    write(root / "synset_words.txt", "\n".join(map(" ".join, synsets.items())).encode())
+    return root
+
+
+@pytest.mark.slow
+def test_a_converted_classifier_is_scored_on_imagenet_whatever_the_batch(presets, tmp_path, capsys):
+    data, preset = str(imagenet(tmp_path / "data")), str(presets / "pictures")
+    assert cli.main(["evaluate", preset]) == 2
+    assert "Give --data." in capsys.readouterr().err
+    words = ["--out", str(tmp_path), "--batch-size", "3"]
+    assert cli.main(["evaluate", preset, "--data", data, *words]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["num_images"], report["split"], report["label_names"]) == (10, "val", NAMES)
+    found = {row["id"]: row["predicted"] for row in report["worst_images"]}
+    for path, answer in answers(open_model(presets / "pictures"), pictures_of(data), batch_size=4):
+        assert found[str(path.relative_to(data))] == NAMES[answer.argmax()]
+
+
+def test_a_classifier_of_other_classes_is_not_scored(presets, tmp_path, capsys):
+    data = imagenet(tmp_path)
+    write(data / "synset_words.txt", b"n00000000 ant\n")
+    assert cli.main(["evaluate", str(presets / "pictures"), "--data", str(data)]) == 3
+    assert "are not the model's 5: from 'ant' to 'elk'" in capsys.readouterr().err
+
+
+def test_a_batch_holds_at_least_one_picture(presets, tmp_path, capsys):
+    picture = write(tmp_path / "picture.png", encoded("PNG"))
+    for words in (
+        ["predict", str(presets / "pictures"), str(picture)],
+        ["evaluate", str(presets / "pictures"), "--data", "d"],
+    ):
+        assert cli.main([*words, "--batch-size", "0"]) == 2
+        assert "`batch_size` must be positive. Received: batch_size=0" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_converted_language_model_is_scored_whatever_the_batch(presets, tmp_path):
+    write(tmp_path / "texts.txt", "\n".join(f"Text {line}, all of it." for line in range(9)).encode())
+    found = [
+        language.evaluate(presets / "words", tmp_path / "texts.txt", out=tmp_path, batch_size=batch_size)
+        for batch_size in (None, 2)
+    ]
+    assert found[0]["texts"] == "all" and found[0]["num_rows"] > 2
+    for name in ("loss", "masked_accuracy", "bits_per_byte", "unigram_loss", "num_hidden", "num_rows"):
+        assert found[0][name] == pytest.approx(found[1][name], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "given", "batch_size"),
+    [(32 * 32, None, 32), (224 * 224, None, 8), (2048, None, 32), (4000**2, None, 1), (4000**2, 5, 5)],
+)
+def test_large_examples_are_asked_about_in_smaller_batches(num_tokens, given, batch_size):
+    assert asking_batch_size(num_tokens, given) == batch_size
 
 
 @pytest.mark.parametrize("name", ["words", "pictures"])

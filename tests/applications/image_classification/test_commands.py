@@ -11,7 +11,7 @@ from tests.image_maker import class_folders, encoded, pixels, write
 from zorro_keras.applications.image_classification import commands
 from zorro_keras.applications.image_classification.config import CONFIGS
 from zorro_keras.applications.image_classification.model import build_model, start_weights
-from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError, SourceError
+from zorro_keras.applications.pipelines.faults import CheckpointError, MediaError, SourceError
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
@@ -123,12 +123,15 @@ def test_a_picture_is_answered_the_same_alone_and_among_others(folder, run):
     assert [cell.strip() for cell in answer] == [cell.strip() for cell in row]
 
 
-def test_a_preset_answers_as_its_run_does(folder, run):
+def test_a_preset_answers_and_is_measured_as_its_run(folder, run, tmp_path):
     _, by_run = printed(run, folder / "test" / "bee")
     _, by_preset = printed(run / "preset", folder / "test" / "bee")
     assert by_run == by_preset
-    with pytest.raises(ConfigError, match="holds no run: its config.json names no task"):
-        commands.evaluate(run / "preset", folder)
+    by_run, by_preset = (
+        commands.evaluate(each, folder, out=tmp_path / each.name) for each in (run, run / "preset")
+    )
+    assert by_run["num_images"] == by_preset["num_images"] == 17
+    assert by_run["top1_accuracy"] == by_preset["top1_accuracy"]
 
 
 def test_training_starts_from_a_preset_but_for_the_last_layer(run):
