@@ -55,6 +55,46 @@ def test_a_clip_is_convolved_frame_by_frame():
     np.testing.assert_allclose(frames[:, 1], array(stem(clip[:, 2])), atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, 12), (226, 30), (7, 5), (9, 1), (2, 11)])
+def test_deepminds_convolutions_pad_as_same_does_for_the_sides_there_are(height, width):
+    """Beside TensorFlow's definition of SAME in numpy, where sides need not be divided by 4."""
+    stem, image = layers.ConvStem(2), normal(1, height, width, 3)
+    stem.build(image.shape)
+    kernel = array(stem.convolutions[0].kernel)
+    expected = same_windows(image, 7, 0.0).reshape(*halves(height, width), -1) @ kernel.reshape(-1, 2)
+    expected = np.maximum(expected / np.sqrt(1 + 1e-5), 0)[None]
+    expected = same_windows(expected, 3, -np.inf).max(axis=(2, 3))[None]
+    found = array(compiled(stem)(image))
+    assert found.shape == expected.shape == stem.compute_output_shape(image.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def same_windows(x, side, value):
+    """Windows of `side` x `side` in steps of 2 as SAME lays them: `(Y / 2, X / 2, side, side, C)`."""
+    paddings = [(0, 0)]
+    for size in x.shape[1:3]:
+        missing = max((-(-size // 2) - 1) * 2 + side - size, 0)
+        paddings.append((missing // 2, missing - missing // 2))
+    padded = np.pad(x, [*paddings, (0, 0)], constant_values=value)[0]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))[::2, ::2]
+    return np.moveaxis(windows, 2, -1)
+
+
+def halves(*sizes):
+    return [-(-size // 2) for size in sizes]
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="only TensorFlow traces unknown sides")
+def test_one_graph_pads_sides_that_it_does_not_know():
+    import tensorflow as tf
+
+    stem, spec = layers.ConvStem(2), tf.TensorSpec((1, None, None, 3))
+    run = tf.function(stem, input_signature=[spec])
+    for sides in ((8, 12), (30, 7)):
+        image = normal(1, *sides, 3)
+        np.testing.assert_allclose(array(run(image)), array(stem(image)), atol=1e-5)
+
+
 def test_any_keras_layer_may_be_the_stem():
     adapter = layers.InputAdapter(
         streams.Image(6, 8, patch=(2, 2)), stem=keras.layers.Conv2D(5, 2, strides=2), positions=fourier(2)

@@ -5,9 +5,8 @@ from keras import ops
 
 from zorro_keras.layers.initializers import fan_in_kernel
 
-# Where the published implementations put zeros: before and after, for the convolution and for the pooling.
-# DeepMind's are those of SAME at even sizes; Hugging Face's give 55 x 55 where DeepMind's give 56 x 56.
-PADDINGS = {"deepmind": ((2, 3), (0, 1)), "hugging_face": ((3, 3), (0, 0))}
+CONVOLUTION, POOL = 7, 3  # elements along each side
+SEMANTICS = ("deepmind", "hugging_face")
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -41,8 +40,8 @@ class ConvStem(keras.layers.Layer):
                 "`embed_dim`, `num_layers` and `frame_step` must be positive. "
                 f"Received: embed_dim={embed_dim}, num_layers={num_layers}, frame_step={frame_step}"
             )
-        if semantics not in PADDINGS:
-            raise ValueError(f"`semantics` must be one of {list(PADDINGS)}. Received: {semantics!r}")
+        if semantics not in SEMANTICS:
+            raise ValueError(f"`semantics` must be one of {list(SEMANTICS)}. Received: {semantics!r}")
         self.embed_dim = embed_dim
         self.num_layers = num_layers
         self.frame_step = frame_step
@@ -54,7 +53,7 @@ class ConvStem(keras.layers.Layer):
         for layer in range(self.num_layers):
             convolution = keras.layers.Conv2D(
                 self.embed_dim,
-                7,
+                CONVOLUTION,
                 strides=2,
                 use_bias=False,
                 kernel_initializer=fan_in_kernel(),
@@ -75,12 +74,11 @@ class ConvStem(keras.layers.Layer):
             x = x[:, :: self.frame_step]
             frames = ops.shape(x)[1]
             x = ops.reshape(x, (-1, *ops.shape(x)[2:]))
-        convolution_padding, pool_padding = PADDINGS[self.semantics]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = convolution(_pad(x, convolution_padding, 0))
+            x = convolution(self._pad(x, CONVOLUTION))
             x = ops.relu(norm(x, training=training))
             # After a ReLU nothing is below zero: zeros at the border are as good as minus infinity.
-            x = ops.max_pool(_pad(x, pool_padding, 0), 3, 2, padding="valid")
+            x = ops.max_pool(self._pad(x, POOL), POOL, 2, padding="valid")
         return x if frames is None else ops.reshape(x, (-1, frames, *ops.shape(x)[1:]))
 
     def compute_output_shape(self, x_shape):
@@ -91,9 +89,13 @@ class ConvStem(keras.layers.Layer):
         if size is None:
             return None
         for _ in range(self.num_layers):
-            for padding, kernel in zip(PADDINGS[self.semantics], (7, 3), strict=True):
-                size = (size + sum(padding) - kernel) // 2 + 1
+            for kernel in (CONVOLUTION, POOL):
+                size = (size + sum(_padding(self.semantics, kernel, size)) - kernel) // 2 + 1
         return size
+
+    def _pad(self, x, kernel):
+        sides = (_padding(self.semantics, kernel, size) for size in ops.shape(x)[1:3])
+        return ops.pad(x, ((0, 0), *sides, (0, 0)), constant_values=0)
 
     def get_config(self):
         return {
@@ -105,5 +107,13 @@ class ConvStem(keras.layers.Layer):
         }
 
 
-def _pad(x, padding, value):
-    return ops.pad(x, ((0, 0), padding, padding, (0, 0)), constant_values=value)
+def _padding(semantics, kernel, size):
+    """Returns how many zeros go before and after an axis that a kernel walks in steps of 2.
+
+    DeepMind's are TensorFlow's SAME: so many that each step has an element, the odd one after. Hugging Face's
+    are fixed and give 55 x 55 where DeepMind's give 56 x 56.
+    """
+    if semantics == "hugging_face":
+        return (3, 3) if kernel == CONVOLUTION else (0, 0)
+    both = kernel - 2 + size % 2
+    return both // 2, both - both // 2
