@@ -105,6 +105,16 @@ def test_large_examples_are_asked_about_in_smaller_batches(num_tokens, given, ba
     assert asking_batch_size(num_tokens, given) == batch_size
 
 
+def test_names_of_classes_go_to_hugging_face_and_come_back(presets, tmp_path):
+    task = open_model(presets / "pictures")
+    names = ["crane", "crane", *NAMES[2:]]  # ImageNet has two classes of that name
+    weights.save_hugging_face(task.backbone, tmp_path / "theirs", names)
+    config = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    assert config["label2id"]["elk"] == 4
+    assert cli.main(["convert", str(tmp_path / "theirs"), str(tmp_path / "again")]) == 0
+    assert open_model(tmp_path / "again").preprocessor.label_names == names
+
+
 @pytest.mark.parametrize("name", ["words", "pictures"])
 def test_a_converted_task_is_still_the_backbone_that_goes_back_to_hugging_face(
     name, published, presets, tmp_path

@@ -45,6 +45,21 @@ def test_what_is_written_reads_back_as_it_was(model, tmp_path):
         np.testing.assert_array_equal(array(ours), array(theirs))
 
 
+@pytest.mark.parametrize("wrong", [[], [""], [2], ["one", "more"]])
+def test_labels_must_be_the_names_of_the_classes(wrong, tmp_path):
+    backbone = backbone_of("image_fourier")
+    (num_classes,) = backbone.output_adapters["label"].head.dense.bias.shape
+    names = [f"name {label}" for label in range(num_classes - 1)]
+    message = f"`labels` must be {num_classes} names, one for each class. Received: "
+    with pytest.raises(weights.WeightsError, match=message):
+        weights.save_hugging_face(backbone, tmp_path, [*names, *wrong])
+    with pytest.raises(weights.WeightsError, match=message):
+        weights.save_hugging_face(backbone, tmp_path, "n" * num_classes)
+    with pytest.raises(weights.WeightsError, match="`labels` must be 0 names"):
+        weights.save_hugging_face(backbone_of("language"), tmp_path, ["one"])
+    assert not os.listdir(tmp_path)
+
+
 IMAGE, TEXT = "input_adapters.image", "input_adapters.text"
 # Model, part, its attribute, another value, and what the error says.
 DIFFERENCES = [

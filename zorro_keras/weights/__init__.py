@@ -11,7 +11,7 @@
 | any PerceiverForSequenceClassification | | text_classification | |
 
 The first six are also variants of `PerceiverIOBackbone.from_variant`; the first four and text_classification
-are what `save_hugging_face` writes.
+are what `save_hugging_face` writes, image_learned and image_conv in Hugging Face's semantics alone.
 
 Every one loads without options. `semantics="deepmind"` gives DeepMind's numbers from Hugging Face's files:
 the tanh form of GELU; for image_learned no query residual in the decoder; for image_conv DeepMind's padding

@@ -26,7 +26,7 @@ _INPUTS = {"language": "text", "text_classification": "text"}  # image for the o
 _COUNTER = "perceiver.input_preprocessor.convnet.batchnorm.num_batches_tracked"
 
 
-def save_hugging_face(backbone, folder):
+def save_hugging_face(backbone, folder, labels=None):
     """Writes `model.safetensors` and `config.json` as Hugging Face's transformers reads them.
 
     Args:
@@ -34,10 +34,13 @@ def save_hugging_face(backbone, folder):
             a form that transformers has: one input "text" or "image", one output "text" or "label", semantics
             "hugging_face". Weights of another type than float32 are cast to it.
         folder: str or path, made where it is missing.
+        labels: optional sequence of str, the names of a classifier's classes in the order of its logits;
+            `LABEL_0` and so on without. A task has them: `task.preprocessor.label_names`.
 
     Raises:
         WeightsError: for a model that transformers would not compute the same way, naming each setting in
-            which they differ. Nothing is written then.
+            which they differ, as for image_learned and image_conv with DeepMind's numbers; or for labels
+            that are not its classes'. Nothing is written then.
 
     Reference:
         The Perceiver of huggingface/transformers, whose fixed widths and heads are checked here.
@@ -45,7 +48,7 @@ def save_hugging_face(backbone, folder):
     model, variables = _recognised(backbone)
     arrays = {row: _array(variable) for row, variable in variables.items()}
     axes = sizes_of(arrays, "hugging_face")
-    config = _config(backbone, model, axes)
+    config = {**_config(backbone, model, axes), **_labelled(labels, axes.get("num_classes", 0))}
     faults = [f"the weight {path}" for path in weights_without(backbone, variables.values())]
     if faults := faults or inexpressible(backbone, model, axes, config):
         raise WeightsError(
@@ -107,11 +110,24 @@ def _config(backbone, model, axes):
         config["max_position_embeddings"] = axes["length"]
     else:
         config["image_size"] = adapter.stream.shape[0]
-    if model != "language":
-        labels = [f"LABEL_{label}" for label in range(axes["num_classes"])]
-        config["id2label"] = {str(label): name for label, name in enumerate(labels)}
-        config["label2id"] = {name: label for label, name in enumerate(labels)}
     return config
+
+
+def _labelled(labels, num_classes):
+    """Returns what `config.json` says of the classes; of a model without classes nothing."""
+    if labels is None:
+        labels = [f"LABEL_{label}" for label in range(num_classes)]
+    labels = [labels] if isinstance(labels, str) else list(labels)
+    if len(labels) != num_classes or not all(isinstance(name, str) and name.strip() for name in labels):
+        raise WeightsError(
+            f"`labels` must be {num_classes} names, one for each class. Received: {len(labels)}: {labels[:5]}"
+        )
+    if not labels:
+        return {}
+    return {
+        "id2label": {str(label): name for label, name in enumerate(labels)},
+        "label2id": {name: label for label, name in enumerate(labels)},
+    }
 
 
 def _activation(encoder):
