@@ -3,8 +3,10 @@
 import tracemalloc
 
 import keras
+import numpy as np
 import pytest
 
+from tests.backend import array
 from tests.weights.files import tensors
 from zorro_keras.weights import Checkpoint, WeightsError, convert
 from zorro_keras.weights.settings import SIZES, settings_of
@@ -100,6 +102,20 @@ def conversion(origin="hugging_face", model="image_fourier", **options):
 def test_options_that_cannot_be_are_refused(options, message):
     with pytest.raises(WeightsError, match=message):
         conversion(**options)
+
+
+@pytest.mark.parametrize("semantics", ["hugging_face", "deepmind"])
+@pytest.mark.parametrize("order", [(3, 2, 1, 0), [2, 3, 1, 0]])
+def test_an_order_of_axes_that_is_given_is_taken_whatever_the_semantics(order, semantics):
+    theirs = Checkpoint.recognise(tensors(model="image_conv", embed_dim=64, context_dim=322, channels=3))
+    (name,) = (name for name in theirs.tensors if name.endswith("conv.weight"))
+    theirs.tensors[name] = np.random.default_rng(0).normal(size=(64, 3, 7, 7)).astype("float32")
+    backbone, report = convert(theirs, semantics, kernel_order=order)
+    stem = backbone.input_adapters["image"].stem
+    np.testing.assert_array_equal(array(stem.convolutions[0].kernel), theirs.tensors[name].transpose(order))
+    assert report.settings["kernel_order"] == (tuple(order), "given")
+    (use,) = (use for use in report.used if use.source == name)
+    assert use.transform == f"transposed {tuple(order)}" and stem.semantics == semantics
 
 
 def test_options_reach_the_model_and_the_report():
