@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,17 +19,19 @@ if TYPE_CHECKING:
 
     from zorro_keras import weights
 
-# Published model -> the task that asks it. The others are written as backbones.
+# Published model -> the task that asks it. A classifier of texts is written as a backbone: its head is one
+# linear layer, where that of text_classification has a hidden one.
 _TASKS = {
     "language": "masked_language",
     "autoencoder": "video_autoencoding",
     **dict.fromkeys(("image_learned", "image_fourier", "image_conv"), "image_classification"),
     "optical_flow": "optical_flow",
 }
-# Where a preset says that it was converted and of what: a trained one is never replaced.
-_ABOUT = "converted.json"
+# In the preset's folder it says what became of every tensor; a preset without it, as a trained one, is never
+# replaced.
+ACCOUNT = "conversion.json"
 _WRITTEN = (
-    *(_ABOUT, "metadata.json", "config.json", "task.json", "preprocessor.json"),
+    *(ACCOUNT, "metadata.json", "config.json", "task.json", "preprocessor.json"),
     *("model.weights.h5", "model.weights.json", "model_*.weights.h5", "task.weights.h5", "assets"),
 )
 
@@ -77,25 +80,29 @@ def convert(
     labels: Path | None = None,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """Writes the model of published weights as a preset, and prints what became of every tensor.
+    """Writes the model of published weights as a preset, and in it what became of every tensor.
+
+    That is `conversion.json`: every tensor used with the weight it became, those not needed with the reason,
+    the settings, and the names of the classes, also of a model without a task.
 
     The language model becomes a preset of `masked_language` that reads bytes; an ImageNet model one of
     `image_classification` with ImageNet's preprocessing; the flow model one of `optical_flow`; the
-    autoencoder one of `video_autoencoding` that reads clips at 25 Hz. Any other is written as a backbone.
+    autoencoder one of `video_autoencoding` that reads clips at 25 Hz. Any other, such as a classifier of
+    texts, is written as a backbone.
 
     Args:
         source: path. A Hugging Face repository on disk, or one file of weights.
         preset_dir: path. The preset's folder, new, empty or of an earlier conversion, which is replaced once
             the new one is whole. The task's and `PerceiverIOBackbone`'s `from_preset` load it. Its
-            `converted.json` holds what is returned.
+            `conversion.json` holds what is returned, and what became of every tensor.
         options: optional `ConvertOptions`.
         labels: optional path. The names of the classes, one a line. By default `id2label` of
             `config.json`, else `class_0000` and so on.
-        verbose: bool. Prints a line for every tensor.
+        verbose: bool. Prints a line for every tensor, too.
 
     Returns:
         Dict of the counts, the model, every setting used with its value and who said so, the task or `None`,
-        and the preset's folder.
+        the preset's folder, and the file that accounts for the tensors.
 
     Raises:
         CheckpointError: for a file that cannot be read or trusted; for missing, unknown or misshapen tensors,
@@ -107,7 +114,7 @@ def convert(
     folder = Path(preset_dir).resolve()
     check_replaceable(
         folder, "The preset needs a new folder, or that of an earlier conversion",
-        earlier=(folder / _ABOUT).is_file(), names=_WRITTEN, stage="convert",
+        earlier=(folder / ACCOUNT).is_file(), names=_WRITTEN, stage="convert",
     )  # fmt: skip
     try:
         checkpoint = weights.read_checkpoint(source)
@@ -118,12 +125,13 @@ def convert(
             advice="Copy or download the weights again, from where they were published. A model with sizes "
             "of its own needs those that its file does not tell: see `zorro-keras convert --help`.",
         ) from error  # fmt: skip
-    model, task, said = _as_task(backbone, checkpoint, labels)
+    names, named = _class_names(backbone, checkpoint, labels)
+    model, task, said = _as_task(backbone, checkpoint, names)
     if verbose:
         print(report.table())
     print(report.summary())
-    print(said)
-    about = {
+    print(f"{said}{named}.")
+    result = {
         "model": report.model,
         "origin": report.origin,
         "semantics": report.semantics,
@@ -137,26 +145,43 @@ def convert(
     with replacing_folder(folder) as new:
         with full_disk_named(folder):
             model.save_to_preset(str(new))
-        write_atomically(new / _ABOUT, json.dumps(about, indent=2, default=str) + "\n")
-    return about
+        account = {**result, **_account(report, names)}
+        write_atomically(new / ACCOUNT, json.dumps(account, indent=2, default=str) + "\n")
+    return {**result, "account": str(folder / ACCOUNT)}
 
 
-def _as_task(
+def _account(report: weights.Report, names: Sequence[str]) -> dict[str, Any]:
+    """What became of every tensor, and the names of the classes."""
+    return {
+        "used": [use._asdict() for use in report.used],
+        "not_needed": dict(sorted(report.unused.items())),
+        "label_names": list(names),
+    }
+
+
+def _class_names(
     backbone: keras.Model, checkpoint: weights.Checkpoint, labels: Path | None
-) -> tuple[keras.Model, str | None, str]:
-    """What is written, the name of its task, and a sentence on it; the backbone, `None` where none fits."""
-    task, names, named = _TASKS.get(checkpoint.model), (), ""
-    if "label" in backbone.output_adapters and task is not None:
+) -> tuple[Sequence[str], str]:
+    """The names of the classes and the end of a sentence on who named them; empty where there are none."""
+    if "label" in backbone.output_adapters:
         num_classes = backbone.output_adapters["label"].head.num_classes
         names, source = published_labels(num_classes, checkpoint.config, labels)
-        named = f", its {num_classes} classes named by {source}"
-    elif labels is not None:
+        return names, f", its {num_classes} classes named by {source}"
+    if labels is not None:
         raise ConfigError(
             f"`--labels` means nothing to {checkpoint.model}.", stage="convert", reason="bad_value"
         )
-    model, reads = None, f"there is none for {checkpoint.model}"
+    return (), ""
+
+
+def _as_task(
+    backbone: keras.Model, checkpoint: weights.Checkpoint, names: Sequence[str]
+) -> tuple[keras.Model, str | None, str]:
+    """What is written, the name of its task, and a sentence on it; the backbone, `None` where none fits."""
+    task = _TASKS.get(checkpoint.model)
+    model, reads = None, f"there is none for {checkpoint.model} with one linear layer"
     if task is not None:
         model, reads = task_module(task, "published").published_task(backbone, names)
     if model is None:
-        return backbone, None, f"Written as a backbone without a task: {reads}."
-    return model, task, f"Written as {task}: {reads}{named}."
+        return backbone, None, f"Written as a backbone without a task: {reads}"
+    return model, task, f"Written as {task}: {reads}"

@@ -147,7 +147,10 @@ class Export:
 
 @dataclasses.dataclass(frozen=True)
 class Convert:
-    """Makes a preset of published Perceiver IO weights, and says what became of every tensor."""
+    """Makes a preset of published Perceiver IO weights, and says in it what became of every tensor.
+
+    That is `conversion.json` in the preset's folder.
+    """
 
     source: Positional[Path]
     """Hugging Face repository on disk, or one file of its or of DeepMind's weights."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _IMAGENET_CLASSES = 1000
 # A synset, words, or both: `n01440764 tench, Tinca tinca`. A class without a name goes by its number.
 _NAME = re.compile(r"(?P<synset>n\d{8}(?:\s+|$))?(?P<words>.*)")
-_NUMBERED = re.compile(r"class_\d{4}")
+_NUMBERED = re.compile(r"class_\d{4}|LABEL_\d+")  # ours, and Hugging Face's
 
 
 def numbered_names(num_classes: int) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
+from tests.weights.files import tensors
 from tests.weights.golden import Golden
 from zorro_keras.applications import cli
 from zorro_keras.applications.masked_language.model import MaskedLanguageModel
@@ -47,11 +49,64 @@ def test_a_preset_is_written_and_every_tensor_and_setting_reported(language, tmp
         "query_residual": {"value": False, "source": "published"},
         "activation": {"value": "gelu_tanh", "source": "published"},
     }
+    account = json.loads((preset / "conversion.json").read_text())
+    assert account["settings"] == result["settings"]
+    assert {use["source"] for use in account["used"]} - {"(no bias)"} == set(case.parameters)
+    assert account["used"][0].keys() == {"source", "weight", "shape", "transform"}
     for kind in (PerceiverIOBackbone, keras_hub.models.Backbone):
         backbone = kind.from_preset(str(preset))
         assert backbone.encoder.num_cross_heads == 4
         table = keras.ops.convert_to_numpy(backbone.input_adapters["text"].stem.embeddings)
         np.testing.assert_array_equal(table, case.parameters["embed/embeddings"])
+
+
+def their_folder(folder, model, config=None, **sizes):
+    """A repository of Hugging Face with a tiny model of 8 latent channels."""
+    folder.mkdir()
+    save_file(tensors(model=model, **sizes), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config or {}))
+    return str(folder)
+
+
+def test_a_classifier_of_texts_is_a_backbone_whose_classes_are_accounted_for(tmp_path, capsys):
+    names = {str(label): name for label, name in enumerate("abcde")}
+    sizes = {"embed_dim": 16, "length": 7, "vocabulary_size": 11}
+    theirs = their_folder(tmp_path / "theirs", "text_classification", {"id2label": names}, **sizes)
+    assert cli.main(["convert", theirs, str(tmp_path / "preset")]) == 0
+    said = capsys.readouterr().out
+    assert "as a backbone without a task: there is none for text_classification with one linear" in said
+    assert "its 5 classes named by config.json" in said
+    account = json.loads((tmp_path / "preset" / "conversion.json").read_text())
+    assert account["label_names"] == list("abcde") and account["task"] is None
+    backbone = PerceiverIOBackbone.from_preset(str(tmp_path / "preset"))
+    assert backbone.output["label"].shape == (None, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "order", "padding"),
+    [
+        ([], [2, 3, 1, 0], "hugging_face"),
+        (["--semantics", "deepmind"], [3, 2, 1, 0], "deepmind"),
+        (["--kernel-order", "3210", "--query-residual", "False"], [3, 2, 1, 0], "hugging_face"),
+        (["--semantics", "deepmind", "--kernel-order", "2310"], [2, 3, 1, 0], "deepmind"),
+    ],
+)
+def test_semantics_kernel_order_and_residual_are_chosen_by_options(options, order, padding, tmp_path):
+    theirs = their_folder(tmp_path / "theirs", "image_conv", embed_dim=64, context_dim=322, channels=3)
+    kernels = load_file(tmp_path / "theirs" / "model.safetensors")
+    (name,) = (name for name in kernels if name.endswith("conv.weight"))
+    kernels[name] = np.random.default_rng(0).normal(size=kernels[name].shape).astype("float32")
+    save_file(kernels, tmp_path / "theirs" / "model.safetensors")
+    assert cli.main(["convert", theirs, str(tmp_path / "preset"), *options]) == 0
+    account = json.loads((tmp_path / "preset" / "conversion.json").read_text())
+    given = "given" if "--kernel-order" in options else "semantics"
+    assert account["settings"]["kernel_order"] == {"value": order, "source": given}
+    backbone = PerceiverIOBackbone.from_preset(str(tmp_path / "preset"))
+    stem = backbone.input_adapters["image"].stem
+    assert stem.semantics == account["semantics"] == padding
+    kernel = keras.ops.convert_to_numpy(stem.convolutions[0].kernel)
+    np.testing.assert_array_equal(kernel, kernels[name].transpose(order))
+    assert backbone.decoder.query_residual is ("--query-residual" not in options)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +125,7 @@ def test_options_that_cannot_be_are_a_fault_that_names_them(options, message, la
     assert not (tmp_path / "preset").exists()
 
 
-@pytest.mark.parametrize("name", ["metadata.json", "converted.json"])
+@pytest.mark.parametrize("name", ["metadata.json", "conversion.json"])
 def test_a_trained_preset_or_a_data_set_is_not_replaced(name, language, tmp_path, capsys):
     """Both have a `metadata.json`; and what lies in a converted preset beside it is not lost either."""
     for mine in (name, "images.bin"):
@@ -88,7 +143,7 @@ def test_an_earlier_conversion_stays_until_the_new_one_is_whole(language, tmp_pa
     words = ["convert", str(language), str(tmp_path / "preset"), *HEADS]
     assert cli.main(words) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()}
-    assert json.loads(before["converted.json"])["model"] == "language"
+    assert json.loads(before["conversion.json"])["model"] == "language"
     monkeypatch.setattr(MaskedLanguageModel, "save_to_preset", full)
     assert cli.main(words) == 4
     assert {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()} == before

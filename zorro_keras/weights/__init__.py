@@ -12,6 +12,9 @@
 
 The first six are also variants of `PerceiverIOBackbone.from_variant`; the first four and text_classification
 are what `save_hugging_face` writes, image_learned and image_conv in Hugging Face's semantics alone.
+A text_classification is called as a backbone: `zorro-keras convert` has no task for it, because the head of
+our `TextClassifier` has a hidden layer and Hugging Face's has none. The names of its classes are kept in
+the preset's `conversion.json`.
 
 Every one loads without options. `semantics="deepmind"` gives DeepMind's numbers from Hugging Face's files:
 the tanh form of GELU; for image_learned no query residual in the decoder; for image_conv DeepMind's padding

@@ -26,6 +26,7 @@ DATA = [f"{synset} {words}" for synset, words in zip(SYNSETS, WORDS, strict=True
         (DATA[:3], numbered_names(3), False),
         (DATA, WORDS, True),
         (DATA, numbered_names(1000), True),
+        (DATA, [f"LABEL_{label}" for label in range(1000)], True),
         (SYNSETS, WORDS, True),
         (WORDS, numbered_names(1000), False),
         (DATA, WORDS[::-1], False),
