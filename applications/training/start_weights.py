@@ -17,7 +17,7 @@ from zorro_keras.models import PerceiverIOBackbone
 # Settings that two models may differ in and still mean the same by their weights.
 _FREE = {
     "name", "dtype", "trainable", "module", "registered_name", "build_config", "compile_config", "seed",
-    "stddev", "dropout_rate", "remat", "key_chunk", "query_chunk",
+    "stddev", "dropout_rate", "attention_dropout_rate", "remat", "key_chunk", "query_chunk",
 }  # fmt: skip
 
 

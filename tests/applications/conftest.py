@@ -17,6 +17,7 @@ def published(tmp_path_factory):
         ("words", "language", {**LANGUAGE, "length": LENGTH}),
         ("pictures", "image_learned", {**IMAGE, "size_px": SIDE, "num_classes": len(NAMES)}),
     ):
+        sizes["attention_dropout_rate"] = 0.1  # as in the published ones
         models[name] = PerceiverIOBackbone.from_variant(variant, "hugging_face", **sizes)
         rng = np.random.default_rng(1)
         for weight in models[name].trainable_variables:

@@ -48,6 +48,7 @@ def test_a_preset_is_written_and_every_tensor_and_setting_reported(language, tmp
         "num_repeats": {"value": 1, "source": "published"},
         "query_residual": {"value": False, "source": "published"},
         "activation": {"value": "gelu_tanh", "source": "published"},
+        "attention_dropout_rate": {"value": 0.0, "source": "published"},
     }
     account = json.loads((preset / "conversion.json").read_text())
     assert account["settings"] == result["settings"]

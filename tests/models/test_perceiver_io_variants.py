@@ -150,11 +150,13 @@ def test_the_resolution_of_positions_follows_the_size_unless_given(variant, give
 @pytest.mark.parametrize("variant", ["language", "image_conv"])
 def test_settings_of_training_and_memory_reach_encoder_and_decoder(variant):
     found = parts_of(
-        variant, remat=True, dropout_rate=0.1, key_chunk=5, query_chunk=7, activation="relu", seed=3
-    )
+        variant, remat=True, dropout_rate=0.1, attention_dropout_rate=0.2, key_chunk=5, query_chunk=7,
+        activation="relu", seed=3,
+    )  # fmt: skip
     encoder, decoder = found["encoder"], found["decoder"]
     for part in (encoder, decoder):
         assert (part.remat, part.dropout_rate, part.activation) == (True, 0.1, keras.activations.relu)
+        assert part.attention_dropout_rate == 0.2
     assert (encoder.key_chunk, decoder.query_chunk) == (5, 7)
 
 
@@ -167,10 +169,10 @@ def test_a_dtype_reaches_every_layer_of_a_variant():
 def test_no_two_dropouts_share_a_seed():
     model = PerceiverIOBackbone.from_variant(
         "language", length=5, embed_dim=8, num_latents=3, latent_dim=8, num_layers=2, num_heads=2,
-        query_key_dim=8, dropout_rate=0.1,
+        query_key_dim=8, dropout_rate=0.1, attention_dropout_rate=0.1,
     )  # fmt: skip
     seeds = [layer.seed for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
-    assert len(seeds) == 2 + 2 * 2 + 2 and len(set(seeds)) == len(seeds)
+    assert len(seeds) == 3 + 2 * 3 + 3 and len(set(seeds)) == len(seeds)
 
 
 @pytest.mark.parametrize(

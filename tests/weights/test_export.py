@@ -1,6 +1,7 @@
 """A model that transformers cannot compute is not exported, and what differs is named."""
 
 import functools
+import json
 import os
 
 import keras
@@ -11,6 +12,7 @@ from tests.backend import array
 from tests.weights.files import tensors
 from zorro_keras import layers, streams, weights
 from zorro_keras.models import PerceiverIOBackbone
+from zorro_keras.weights import Checkpoint
 from zorro_keras.weights.load import variable_at
 
 SIZES = {
@@ -31,7 +33,7 @@ SIZES = {
 @functools.cache
 def backbone_of(model):
     """Returns a tiny model as transformers has it."""
-    return weights.convert(weights.Checkpoint.recognise(tensors(model=model, **SIZES[model]))).backbone
+    return weights.convert(Checkpoint.recognise(tensors(model=model, **SIZES[model]))).backbone
 
 
 @pytest.mark.parametrize("model", SIZES)
@@ -43,6 +45,18 @@ def test_what_is_written_reads_back_as_it_was(model, tmp_path):
     assert report.settings["num_repeats"].source == "config.json"
     for ours, theirs in zip(again.weights, backbone.weights, strict=True):
         np.testing.assert_array_equal(array(ours), array(theirs))
+
+
+def test_the_dropout_of_attention_comes_from_their_config_and_goes_back(tmp_path):
+    theirs = Checkpoint.recognise(
+        tensors(model="image_fourier", **SIZES["image_fourier"]), {"attention_probs_dropout_prob": 0.1}
+    )
+    backbone, report = weights.convert(theirs)
+    assert report.settings["attention_dropout_rate"] == (0.1, "config.json")
+    attention = backbone.encoder.blocks[0].attention, backbone.decoder.cross_attention.attention
+    assert [each.dropout_rate for each in attention] == [0.1, 0.1]
+    weights.save_hugging_face(backbone, tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["attention_probs_dropout_prob"] == 0.1
 
 
 @pytest.mark.parametrize("wrong", [[], [""], [2], ["one", "more"]])
@@ -67,6 +81,7 @@ DIFFERENCES = [
     ("image_fourier", "decoder", "epsilon", 1e-3, "decoder.epsilon=0.001 instead of 1e-05"),
     ("image_fourier", "encoder", "dropout_rate", 0.1, "encoder.dropout_rate=0.1 instead of 0.0"),
     ("image_fourier", "decoder", "dropout_rate", 0.1, "decoder.dropout_rate=0.1 instead of 0.0"),
+    ("image_fourier", "decoder", "attention_dropout_rate", 0.1, "decoder.attention_dropout_rate=0.1 instead"),
     ("image_fourier", "encoder", "activation", keras.activations.mish, "`encoder.activation` must be one of"),
     ("image_fourier", "encoder", "activation", keras.activations.relu, "decoder.activation=gelu instead of"),
     ("image_fourier", "decoder", "num_heads", 2, "decoder.num_heads=2 instead of 1"),
@@ -112,7 +127,7 @@ def test_a_setting_that_transformers_has_not_is_named(
 )
 def test_a_width_that_transformers_has_not_is_named(model, sizes, message, tmp_path):
     arrays = tensors(model=model, **{**SIZES[model], **sizes})
-    backbone = weights.convert(weights.Checkpoint.recognise(arrays)).backbone
+    backbone = weights.convert(Checkpoint.recognise(arrays)).backbone
     with pytest.raises(weights.WeightsError, match=message):
         weights.save_hugging_face(backbone, tmp_path)
 

@@ -95,6 +95,7 @@ def test_any_index_is_a_weights_error(content, tmp_path):
 
 KEYS = (
     "num_blocks", "num_self_attention_heads", "num_cross_attention_heads", "hidden_act", "use_query_residual",
+    "attention_probs_dropout_prob",
     "train_size", "num_frames", "image_size", "output_shape", "audio_samples_per_frame",
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ def test_each_setting_says_who_decided_it():
         "size_px": ((7, 7), "shapes"),
         "query_residual": (True, "semantics"),
         "activation": ("relu", "config.json"),
+        "attention_dropout_rate": (0.0, "published"),
     }
     assert (found.num_heads, found.num_repeats, found.size_px) == (4, 3, (7, 7))
     _, reported = settings("image_learned", "deepmind", query_residual=True)
@@ -70,6 +71,8 @@ def test_a_size_that_means_nothing_to_a_model_is_refused(model):
         ({"config": {"num_blocks": "3"}}, "`num_repeats` must be a positive whole number"),
         ({"config": {"num_self_attention_heads": -1}}, "`num_heads` must be a positive whole number"),
         ({"config": {"hidden_act": "mish"}}, "`hidden_act` of config.json must be one of"),
+        ({"config": {"attention_probs_dropout_prob": 1}}, "_prob` of config.json must be within \\[0, 1\\)"),
+        ({"config": {"attention_probs_dropout_prob": "0.1"}}, "must be within"),
         ({"config": {"use_query_residual": False}}, "`use_query_residual` of config.json must be true"),
     ],
 )

@@ -60,7 +60,12 @@ def branch_dropouts(branch, rank, dropout_rate, stochastic_depth_rate, seed, dty
     return layers
 
 
-def read_and_think(x, read, think, dropouts, remat, training, context=(), skip_rate=None):
+def attention_seed(seed):
+    """Returns the seed of the dropout of a block's attention, far from those that its branches take."""
+    return seed + 2**20
+
+
+def read_and_think(x, read, think, dropouts, remat, training, context=(), skip_rate=None, draws=False):
     """Returns tokens after a block's two branches, each added to what came before.
 
     Args:
@@ -72,9 +77,10 @@ def read_and_think(x, read, think, dropouts, remat, training, context=(), skip_r
         training: bool, whether dropouts act.
         context: tuple of tensors that `read` takes beside `x`; gradients reach them with remat too.
         skip_rate: scalar tensor that replaces the probability to skip a branch; `None` for the block's.
+        draws: bool, whether `read` draws random numbers. Computed again it would draw others, so it is kept.
     """
     if remat and training:
-        read, think = keras.remat(read), keras.remat(think)
+        read, think = read if draws else keras.remat(read), keras.remat(think)
     x = x + drop(read(x, *context), dropouts[0], training, skip_rate)
     return computed_once(x + drop(think(x), dropouts[1], training, skip_rate))
 

@@ -14,7 +14,7 @@ def read_in_chunks(attention, norm, query, context, attention_mask=None):
     is for inference only.
 
     Args:
-        attention: `Attention` that is built, without dropout, and has a `key_chunk`.
+        attention: `Attention` that is built and has a `key_chunk`; its dropout does not act.
         norm: layer, or function, on `(B, chunk, C)`.
         query: float tensor `(B, T, D)`.
         context: float tensor `(B, S, C)`.

@@ -3,6 +3,7 @@
 import keras
 
 from zorro_keras.layers.attention import Attention
+from zorro_keras.layers.branch_dropouts import attention_seed
 from zorro_keras.layers.chunked_reading import read_in_chunks
 from zorro_keras.layers.kernels import recomputes_in_loops
 from zorro_keras.layers.mlp import MLP
@@ -24,8 +25,11 @@ class CrossAttentionBlock(keras.layers.Layer):
         dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
         key_chunk: int, keys that are read at a time, see `Attention`; `None` for all. Without a plan, and but
             for training on TensorFlow, the context's norm, keys and values are made chunk by chunk as well.
-        remat: bool, whether training recomputes the attention and the MLP in the backward pass.
+        remat: bool, whether training recomputes the attention and the MLP in the backward pass. Attention
+            with dropout is kept.
         seed: int, seed of the dropouts.
+        attention_dropout_rate: float in [0, 1), probability to drop a weight of the attention. Training then
+            makes the context's norm, keys and values whole.
 
     Call arguments:
         query: float tensor `(B, T, D)`.
@@ -57,6 +61,7 @@ class CrossAttentionBlock(keras.layers.Layer):
         key_chunk=None,
         remat=False,
         seed=0,
+        attention_dropout_rate=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -72,6 +77,7 @@ class CrossAttentionBlock(keras.layers.Layer):
         self.key_chunk = key_chunk
         self.remat = remat
         self.seed = seed
+        self.attention_dropout_rate = attention_dropout_rate
 
     def build(self, query_shape, context_shape=None):
         context_shape = query_shape if context_shape is None else context_shape
@@ -82,8 +88,10 @@ class CrossAttentionBlock(keras.layers.Layer):
             self.num_heads,
             head_dim=self._per_head(query_key_dim, "query_key_dim"),
             value_head_dim=self._per_head(self.value_dim or query_key_dim, "value_dim"),
+            dropout_rate=self.attention_dropout_rate,
             kernel_initializer=self.kernel_initializer,
             key_chunk=self.key_chunk,
+            seed=attention_seed(self.seed),
             dtype=self.dtype_policy,
             name="attention",
         )
@@ -104,13 +112,15 @@ class CrossAttentionBlock(keras.layers.Layer):
                 query = self.query_norm(query)
                 return read_in_chunks(self.attention, self.context_norm, query, context, attention_mask)
             normed = self.query_norm(query), self.context_norm(context)
-            return self.attention(*normed, plan=plan, attention_mask=attention_mask)
+            return self.attention(*normed, plan=plan, attention_mask=attention_mask, training=training)
 
         def think(query):
             return self.mlp(self.mlp_norm(query))
 
         if self.remat and training:
-            read, think = keras.remat(read), keras.remat(think)
+            # Computed again, the attention's dropout would draw another mask.
+            read = read if self.attention_dropout_rate else keras.remat(read)
+            think = keras.remat(think)
         result = self._drop(read(query, query if context is None else context), 0, training)
         query = query + result if self.query_residual else result
         return query if self.mlp is None else query + self._drop(think(query), 1, training)
@@ -118,7 +128,8 @@ class CrossAttentionBlock(keras.layers.Layer):
     def _reads_in_chunks(self, context, plan, training):
         length, chunk = context.shape[1], self.attention.key_chunk
         longer = chunk is not None and (not isinstance(length, int) or length > chunk)
-        return longer and plan is None and (recomputes_in_loops() or not training)
+        recomputes = recomputes_in_loops() and not self.attention_dropout_rate
+        return longer and plan is None and (recomputes or not training)
 
     def _per_head(self, dim, argument):
         if dim % self.num_heads:
@@ -162,4 +173,5 @@ class CrossAttentionBlock(keras.layers.Layer):
             "key_chunk": self.key_chunk,
             "remat": self.remat,
             "seed": self.seed,
+            "attention_dropout_rate": self.attention_dropout_rate,
         }

@@ -35,6 +35,7 @@ class PerceiverDecoder(keras.layers.Layer):
             chunk draws its own and keeps it, and on TensorFlow, the chunks stand in the graph one by one.
         remat: bool, whether training recomputes each branch in the backward pass.
         seed: int, seed of the dropouts.
+        attention_dropout_rate: float in [0, 1), probability to drop a weight of an attention.
 
     Call arguments:
         latents: float tensor `(B, L, D)`.
@@ -68,6 +69,7 @@ class PerceiverDecoder(keras.layers.Layer):
         query_chunk=None,
         remat=False,
         seed=0,
+        attention_dropout_rate=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -87,6 +89,7 @@ class PerceiverDecoder(keras.layers.Layer):
         self.query_chunk = query_chunk
         self.remat = remat
         self.seed = seed
+        self.attention_dropout_rate = attention_dropout_rate
 
     def build(self, latents_shape, queries_shape=None):
         queries_shape = latents_shape if queries_shape is None else queries_shape
@@ -102,6 +105,7 @@ class PerceiverDecoder(keras.layers.Layer):
             self.dropout_rate,
             remat=self.remat,
             seed=self.seed,
+            attention_dropout_rate=self.attention_dropout_rate,
             dtype=self.dtype_policy,
             name="cross_attention",
         )
@@ -122,9 +126,13 @@ class PerceiverDecoder(keras.layers.Layer):
         mask = None if query_mask is None else query_mask[..., None]  # B O 1
         if chunk is None or (count is not None and count <= chunk):
             return self._answer(latents, queries, mask, training)
-        loop = not training or (not self.dropout_rate and recomputes_in_loops())
+        loop = not training or (not self._draws and recomputes_in_loops())
         answer = self._answer_in_loop if loop or count is None else self._answer_one_by_one
         return answer(latents, queries, mask, training)
+
+    @property
+    def _draws(self):
+        return max(self.dropout_rate, self.attention_dropout_rate) > 0
 
     def _answer_one_by_one(self, latents, queries, mask, training):
         cuts = list(range(self.query_chunk, queries.shape[1], self.query_chunk))
@@ -134,7 +142,7 @@ class PerceiverDecoder(keras.layers.Layer):
         for query_part, mask_part in zip(query_parts, masks, strict=True):
             answer = functools.partial(self._answer, mask=mask_part, training=training)
             # Computed again, dropout would draw another mask.
-            answer = answer if self.dropout_rate else keras.remat(answer)
+            answer = answer if self._draws else keras.remat(answer)
             answers.append(answer(latents, query_part))
         return ops.concatenate(answers, axis=1)
 
@@ -188,4 +196,5 @@ class PerceiverDecoder(keras.layers.Layer):
             "query_chunk": self.query_chunk,
             "remat": self.remat,
             "seed": self.seed,
+            "attention_dropout_rate": self.attention_dropout_rate,
         }

@@ -37,6 +37,7 @@ class PerceiverEncoder(keras.layers.Layer):
             the same up to rounding, and no array of L times the input's length exists.
         remat: bool, whether training recomputes each branch in the backward pass.
         seed: int, seed of the dropouts.
+        attention_dropout_rate: float in [0, 1), probability to drop a weight of an attention.
 
     Call arguments:
         elements: float tensor `(B, M, C)`.
@@ -70,6 +71,7 @@ class PerceiverEncoder(keras.layers.Layer):
         key_chunk=None,
         remat=False,
         seed=0,
+        attention_dropout_rate=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -99,6 +101,7 @@ class PerceiverEncoder(keras.layers.Layer):
         self.key_chunk = key_chunk
         self.remat = remat
         self.seed = seed
+        self.attention_dropout_rate = attention_dropout_rate
 
     @staticmethod
     def num_seeds(num_layers):
@@ -113,6 +116,7 @@ class PerceiverEncoder(keras.layers.Layer):
             "epsilon": self.epsilon,
             "kernel_initializer": attention_kernel(),
             "dropout_rate": self.dropout_rate,
+            "attention_dropout_rate": self.attention_dropout_rate,
             "remat": self.remat,
             "dtype": self.dtype_policy,
         }
@@ -151,7 +155,7 @@ class PerceiverEncoder(keras.layers.Layer):
                 latents = block(latents, training=training)
             return latents
 
-        draws = training and self.dropout_rate > 0
+        draws = training and max(self.dropout_rate, self.attention_dropout_rate) > 0
         return repeated(think, self.num_repeats, latents, draws)
 
     def set_key_chunk(self, key_chunk):
@@ -191,4 +195,5 @@ class PerceiverEncoder(keras.layers.Layer):
             "key_chunk": self.key_chunk,
             "remat": self.remat,
             "seed": self.seed,
+            "attention_dropout_rate": self.attention_dropout_rate,
         }

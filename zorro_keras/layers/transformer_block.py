@@ -3,7 +3,7 @@
 import keras
 
 from zorro_keras.layers.attention import Attention
-from zorro_keras.layers.branch_dropouts import branch_dropouts, read_and_think
+from zorro_keras.layers.branch_dropouts import attention_seed, branch_dropouts, read_and_think
 from zorro_keras.layers.kernels import computed_once
 from zorro_keras.layers.mlp import MLP
 
@@ -25,8 +25,9 @@ class TransformerBlock(keras.layers.Layer):
         dropout_rate: float in [0, 1), probability to drop a channel of a branch's result.
         stochastic_depth_rate: float in [0, 1), probability to skip a branch for a whole example.
         remat: bool, whether training recomputes the branches in the backward pass instead of keeping their
-            intermediate results: less memory, about a third more time.
+            intermediate results: less memory, about a third more time. Attention with dropout is kept.
         seed: int, seed of the dropouts.
+        attention_dropout_rate: float in [0, 1), probability to drop a weight of the attention.
 
     Call arguments:
         tokens: float tensor `(B, T, D)`.
@@ -55,6 +56,7 @@ class TransformerBlock(keras.layers.Layer):
         stochastic_depth_rate=0.0,
         remat=False,
         seed=0,
+        attention_dropout_rate=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,6 +71,7 @@ class TransformerBlock(keras.layers.Layer):
         self.stochastic_depth_rate = stochastic_depth_rate
         self.remat = remat
         self.seed = seed
+        self.attention_dropout_rate = attention_dropout_rate
 
     def build(self, tokens_shape):
         query_key_dim = self.query_key_dim or tokens_shape[-1]
@@ -86,7 +89,9 @@ class TransformerBlock(keras.layers.Layer):
             self.num_heads,
             head_dim=query_key_dim // self.num_heads,
             value_head_dim=value_dim // self.num_heads,
+            dropout_rate=self.attention_dropout_rate,
             kernel_initializer=self.kernel_initializer,
+            seed=attention_seed(self.seed),
             dtype=policy,
             name="attention",
         )
@@ -99,12 +104,21 @@ class TransformerBlock(keras.layers.Layer):
 
     def call(self, tokens, plan=None, attention_mask=None, memory=None, skip_rate=None, training=None):
         def read(tokens):
-            return self._read(tokens, plan, attention_mask, memory)[0]
+            return self._read(tokens, plan, attention_mask, memory, training)[0]
 
         def think(tokens):
             return self.mlp(self.mlp_norm(tokens))
 
-        return read_and_think(tokens, read, think, self.dropouts, self.remat, training, skip_rate=skip_rate)
+        return read_and_think(
+            tokens,
+            read,
+            think,
+            self.dropouts,
+            self.remat,
+            training,
+            skip_rate=skip_rate,
+            draws=bool(self.attention_dropout_rate),
+        )
 
     def step(self, tokens, plan=None, attention_mask=None, memory=None):
         """Returns the tokens `(B, T, D)` as `call` does, and the keys and values that they were read by."""
@@ -112,10 +126,10 @@ class TransformerBlock(keras.layers.Layer):
         tokens = tokens + read
         return computed_once(tokens + self.mlp(self.mlp_norm(tokens))), memory
 
-    def _read(self, tokens, plan, attention_mask, memory):
+    def _read(self, tokens, plan, attention_mask, memory, training=None):
         normed = self.attention_norm(tokens)
         key, value = self.attention.keys_and_values(normed, memory)
-        return self.attention.read(normed, key, value, plan, attention_mask), (key, value)
+        return self.attention.read(normed, key, value, plan, attention_mask, training), (key, value)
 
     def compute_output_spec(self, tokens, *args, **kwargs):
         return keras.KerasTensor(tokens.shape, dtype=self.compute_dtype)
@@ -134,4 +148,5 @@ class TransformerBlock(keras.layers.Layer):
             "stochastic_depth_rate": self.stochastic_depth_rate,
             "remat": self.remat,
             "seed": self.seed,
+            "attention_dropout_rate": self.attention_dropout_rate,
         }

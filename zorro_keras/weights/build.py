@@ -67,6 +67,7 @@ def _encoder(num_layers, context, axes, settings):
         mlp_dim=_unless(axes["self_mlp_dim"], width),
         cross_mlp_dim=_unless(axes["cross_mlp_dim"], width),
         activation=settings.activation,
+        attention_dropout_rate=settings.attention_dropout_rate,
         name="encoder",
     )
 
@@ -92,6 +93,7 @@ def _decoder(output_adapters, axes, settings, **output):
         _unless(axes["decoder_mlp_dim"], query),
         settings.query_residual,
         activation=settings.activation,
+        attention_dropout_rate=settings.attention_dropout_rate,
         name="decoder",
         **output,
     )

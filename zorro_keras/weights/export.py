@@ -102,7 +102,7 @@ def _config(backbone, model, axes):
         "self_attention_widening_factor": axes["self_mlp_dim"] // latent_dim,
         "cross_attention_widening_factor": axes["cross_mlp_dim"] // latent_dim,
         "hidden_act": _activation(encoder),
-        "attention_probs_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": encoder.attention_dropout_rate,
         "dtype": "float32",
     }
     if model in _INPUTS:

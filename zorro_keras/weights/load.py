@@ -35,7 +35,8 @@ def load(
         path: str or path of a Hugging Face repository on disk or of one file of weights, see
             `read_checkpoint`.
         semantics: "deepmind" or "hugging_face", whose numbers to give; `None` for those of the origin.
-            DeepMind's activation is always the tanh form of GELU; Hugging Face's is that of `config.json`.
+            DeepMind's activation is always the tanh form of GELU; Hugging Face's is that of `config.json`,
+            and so is the dropout of attention weights in training, which DeepMind's have not.
         kernel_order: order in which to take the axes of the 7x7 kernel of Hugging Face's convolutional image
             model: `(3, 2, 1, 0)` restores DeepMind's kernel, `(2, 3, 1, 0)` computes what Hugging Face's
             model computes; `None` for what the semantics need, and for every other file.

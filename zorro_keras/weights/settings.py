@@ -24,6 +24,7 @@ class Settings:
         query_residual: bool, whether the decoder adds the query to what it read.
         activation: name or callable inside the MLPs.
         semantics: "deepmind" or "hugging_face".
+        attention_dropout_rate: float, probability that training drops a weight of an attention.
     """
 
     num_heads: int = 8
@@ -37,6 +38,7 @@ class Settings:
     query_residual: bool = False
     activation: object = gelu_tanh
     semantics: str = "deepmind"
+    attention_dropout_rate: float = 0.0
 
 
 class Setting(NamedTuple):
@@ -68,6 +70,7 @@ SIZES = {
     "optical_flow": _PICTURES,
     "autoencoder": (*_PICTURES, "num_frames", "num_samples"),
 }
+_SWITCHES = ("query_residual", "activation", "attention_dropout_rate")
 _TUPLES = ("size_px", "max_resolution")
 _MOST = 2**20  # more pixels, heads or frames than any model has
 _MOST_SAMPLES = 2**31
@@ -118,7 +121,7 @@ def settings_of(checkpoint, axes, semantics, query_residual=None, sizes=None):
         found |= {name: Setting(value, source) for name, value in values.items()}
     settings = Settings(**{name: setting.value for name, setting in found.items()})
     _check(settings)
-    return settings, {name: found[name] for name in (*SIZES[model], "query_residual", "activation")}
+    return settings, {name: found[name] for name in (*SIZES[model], *_SWITCHES)}
 
 
 def _from_semantics(model, semantics):
@@ -153,6 +156,11 @@ def _from_config(checkpoint, semantics):
                 f"Received: {shown(activation)}"
             )
         found["activation"] = ACTIVATIONS[activation]
+    if semantics == "hugging_face" and (key := "attention_probs_dropout_prob") in config:
+        rate = config[key]
+        if type(rate) not in (int, float) or not 0 <= rate < 1:
+            raise WeightsError(f"`{key}` of config.json must be within [0, 1). Received: {shown(rate)}")
+        found["attention_dropout_rate"] = float(rate)
     if checkpoint.model == "optical_flow" and "train_size" in config:
         found["size_px"] = found["max_resolution"] = _listed(config, "train_size")
     if checkpoint.model == "autoencoder":

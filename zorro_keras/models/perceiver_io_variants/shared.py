@@ -6,6 +6,7 @@ from zorro_keras.layers import PerceiverDecoder, PerceiverEncoder
 COMMON = {
     "activation": None,  # that of the semantics
     "dropout_rate": 0.0,
+    "attention_dropout_rate": 0.0,
     "remat": False,
     "key_chunk": None,
     "query_chunk": None,
@@ -27,6 +28,7 @@ def encoder(sizes, **widths):
         cross_mlp_dim=sizes.cross_mlp_dim,
         activation=sizes.activation,
         dropout_rate=sizes.dropout_rate,
+        attention_dropout_rate=sizes.attention_dropout_rate,
         key_chunk=sizes.key_chunk,
         remat=sizes.remat,
         seed=sizes.seed,
@@ -41,6 +43,7 @@ def decoder(sizes, **widths):
         query_residual=sizes.query_residual,
         activation=sizes.activation,
         dropout_rate=sizes.dropout_rate,
+        attention_dropout_rate=sizes.attention_dropout_rate,
         query_chunk=sizes.query_chunk,
         remat=sizes.remat,
         # The encoder takes the seeds below, of its blocks one after the other.
