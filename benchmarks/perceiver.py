@@ -32,6 +32,7 @@ QUICK_LANGUAGE = {
     "qk_channels": 32,
     "v_channels": 64,
 }
+NO_DROPOUT = {"attention_probs_dropout_prob": 0.0}  # in neither: the steps are compared, not the draws
 # Examples at least that `predict` is given: on TensorFlow each call begins with 0.2 s for `tf.data`.
 PREDICTED = 16
 
@@ -55,7 +56,7 @@ def their_model(transformers, kind: str, quick: bool = False):
     if kind == "language":
         # The published widths: the class's own defaults are others.
         sizes = QUICK_LANGUAGE if quick else {"qk_channels": 256, "v_channels": 1280}
-        return transformers.PerceiverForMaskedLM(transformers.PerceiverConfig(**sizes))
+        return transformers.PerceiverForMaskedLM(transformers.PerceiverConfig(**NO_DROPOUT, **sizes))
     config = transformers.PerceiverConfig(
         num_latents=512,
         d_latents=1024,
@@ -67,6 +68,7 @@ def their_model(transformers, kind: str, quick: bool = False):
         num_labels=1000,
         qk_channels=None,
         v_channels=None,
+        **NO_DROPOUT,
     )
     return transformers.PerceiverForImageClassificationFourier(config)
 
@@ -120,9 +122,6 @@ def measure_theirs(kind: str, folder: str, batch_size: int, turns: int, train: b
     }
     if train:
         model.train()
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
         optimizer = torch.optim.SGD(model.parameters(), 1e-6)
 
         def step():
