@@ -14,7 +14,6 @@ from zorro_keras.applications.audio_visual_classification import (
     AudioVisualPreprocessor,
 )
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
-from zorro_keras.applications.training.export import export_task
 
 CLIENT = """
 import sys, json, pathlib
@@ -42,7 +41,7 @@ preprocessor = AudioVisualPreprocessor(
 model = AudioVisualClassifier(backbone, num_classes=3, preprocessor=preprocessor)
 
 with tempfile.TemporaryDirectory() as folder:
-    exported = export_task(model, Path(folder) / "served")
+    exported = model.export(Path(folder) / "served")
     print("endpoints:", ", ".join(exported["endpoints"]))
     worst = exported["parity"]["worst"]
     print("furthest from the model:", worst, exported["parity"]["endpoints"][worst]["random"])

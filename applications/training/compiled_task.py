@@ -55,6 +55,24 @@ class CompiledTask(AnyStreams, keras_hub.models.Task):
         optimizer = keras.optimizers.AdamW(learning_rate) if optimizer == "auto" else optimizer
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
+    def export(self, filepath, format="saved_model", **options):
+        """Writes every endpoint of the task, and compares their answers with those of this model.
+
+        `keras.Model.export` would serve one call on arrays: neither subsets of the streams nor raw inputs.
+
+        Args:
+            filepath: folder to write.
+            format: "saved_model", which Keras calls "tf_saved_model"; "tf_serving", "onnx" or "litert".
+            **options: of `ExportOptions`.
+
+        Returns:
+            What `zorro_keras.applications.training.export.export_task` does, with its errors.
+        """
+        from zorro_keras.applications.training.export import export_task
+
+        format = "saved_model" if format == "tf_saved_model" else format
+        return export_task(self, filepath, format=format, **options)
+
     def total_loss(self, *terms):
         """Returns the sum of some terms and of what layers add, such as regularizers.
 

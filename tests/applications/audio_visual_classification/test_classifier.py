@@ -12,6 +12,7 @@ from zorro_keras.applications.audio_visual_classification import (
     AudioVisualPreprocessor,
 )
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
+from zorro_keras.applications.training import export
 from zorro_keras.layers import LogMelSpectrogram
 from zorro_keras.models import ZorroViTBackbone
 
@@ -192,6 +193,17 @@ def test_a_preset_keeps_weights_labels_and_preprocessing(tmp_path):
     expected, found = task.predict(raw_clips(), verbose=0), loaded.predict(raw_clips(), verbose=0)
     for head in HEADS:
         np.testing.assert_allclose(found[head], expected[head], atol=1e-6)
+
+
+def test_export_is_that_of_the_task_under_the_names_of_keras_too(monkeypatch):
+    asked = []
+    monkeypatch.setattr(export, "export_task", lambda *given, **options: asked.append((given, options)))
+    task = model()
+    task.export("served")
+    task.export("served", "tf_saved_model")
+    task.export("served", format="onnx", int8=True)
+    formats = {"format": "saved_model"}, {"format": "saved_model"}, {"format": "onnx", "int8": True}
+    assert asked == [((task, "served"), options) for options in formats]
 
 
 @pytest.mark.slow
