@@ -1,8 +1,9 @@
 """Train on a folder of pictures, then name what is in some of them.
 
-    KERAS_BACKEND=jax python examples/classify_a_folder_of_images.py [FOLDER]
+    KERAS_BACKEND=jax python examples/classify_a_folder_of_images.py [FOLDER [PRESET]]
 
 FOLDER holds one subfolder per class (or `train/` and `test/` with subfolders). Without it, some are drawn.
+PRESET is where the trained model is kept; `zorro-keras predict PRESET picture.jpg` asks it.
 A few steps are enough to see that everything runs; `zorro-keras train image_classification` goes all the way.
 """
 
@@ -22,7 +23,7 @@ from zorro_keras.applications.pipelines.image_generated import generate_images
 from zorro_keras.applications.training.config import apply_overrides
 
 
-def main(folder=None):
+def main(folder=None, preset=None):
     with tempfile.TemporaryDirectory() as scratch:
         if folder is None:
             folder = Path(scratch) / "pictures"
@@ -38,14 +39,14 @@ def main(folder=None):
         test, _ = evaluation_dataset(data, config, preprocessor)
         model.fit(
             training_dataset(data, config, preprocessor),
-            steps_per_epoch=data.num_train // 16,
+            steps_per_epoch=max(data.num_train // 16, 1),
             epochs=2,
             validation_data=test,
             verbose=2,
         )
 
         model.preprocessor = preprocessor  # saved with the model, so that it takes whole pictures
-        model.save_to_preset(str(Path(scratch) / "my_classifier"))
+        model.save_to_preset(str(preset or Path(scratch) / "my_classifier"))
         for path, probabilities in answers(model, pictures_of(folder)[:5]):
             best = int(probabilities.argmax())
             print(f"{path.name}: {data.label_names[best]} ({probabilities[best]:.0%})")

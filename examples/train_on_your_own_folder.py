@@ -1,8 +1,9 @@
 """From a folder of clips to a trained classifier, in Python: the command line, step by step.
 
-    KERAS_BACKEND=jax python examples/train_on_your_own_folder.py [FOLDER]
+    KERAS_BACKEND=jax python examples/train_on_your_own_folder.py [FOLDER [PRESET]]
 
 FOLDER holds one subfolder per class (or `train/` and `test/` with subfolders). Without it, clips are made.
+PRESET is where the trained model is kept; `zorro-keras predict PRESET clip.mp4` asks it.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from zorro_keras.applications.pipelines.generated_clips import generate_clips
 from zorro_keras.applications.pipelines.prepare import prepare
 
 
-def main(folder=None):
+def main(folder=None, preset=None):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         if folder is None:
@@ -42,12 +43,12 @@ def main(folder=None):
         test, _ = evaluation_dataset(data, config, preprocessor)
         model.fit(
             training_dataset(data, config, preprocessor),
-            steps_per_epoch=data.num_train // 16,
+            steps_per_epoch=max(data.num_train // 16, 1),
             epochs=2,
             validation_data=test,
         )
         model.preprocessor = preprocessor
-        model.save_to_preset(str(scratch / "my_zorro"))
+        model.save_to_preset(str(preset or scratch / "my_zorro"))
 
 
 if __name__ == "__main__":
