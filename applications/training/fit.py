@@ -33,7 +33,12 @@ from zorro_keras.applications.training.distribution.devices import (
     prepare_for_fit,
     spread,
 )
-from zorro_keras.applications.training.distribution.hosts import dataset_of_host, folder_of_host, part_of_host
+from zorro_keras.applications.training.distribution.hosts import (
+    check_same_start,
+    dataset_of_host,
+    folder_of_host,
+    part_of_host,
+)
 from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.ignored_files import report_ignored
 from zorro_keras.applications.training.labels import label_names_of, with_checked_labels
@@ -191,6 +196,7 @@ class _Session:
             auto_scale_loss=False,  # the optimizer does, and keeps its guard
         )
         found = checkpoint.newest(folder.checkpoints, say=console.print)
+        check_same_start(0 if found is None else found.step)  # restoring already needs all hosts
         first_step, history, metrics = 0, [], None
         if found is not None:
             checkpoint.restore(found, model)

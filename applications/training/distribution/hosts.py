@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.run_folder import RunFolder
@@ -100,6 +101,30 @@ def this_host() -> Host:
     import jax
 
     return Host(jax.process_index(), jax.process_count())
+
+
+def check_same_start(first_step: int) -> None:
+    """Lets all hosts go on together: each has what it saw of the run's folder.
+
+    Raises:
+        ConfigError: on every host, if they would begin after different steps.
+    """
+    steps = _of_all_hosts(first_step)
+    if len(set(steps)) > 1:
+        given = f"checkpoints after {steps}"
+        raise _refused("All hosts must see one folder of the run, with the same checkpoints", given)
+
+
+def _of_all_hosts(number: int) -> list[int]:
+    if this_host().count == 1:
+        return [number]
+    if keras.backend.backend() == "tensorflow":
+        from zorro_keras.applications.training.distribution.tensorflow_strategy import of_all_workers
+
+        return of_all_workers(number)
+    from jax.experimental import multihost_utils
+
+    return [int(each) for each in multihost_utils.process_allgather(np.asarray(number, "int32"))]
 
 
 @contextmanager

@@ -80,6 +80,13 @@ def worker() -> tuple[int, int]:
     return workers.index(jobs[resolver.task_type][resolver.task_id]), len(workers)
 
 
+def of_all_workers(number: int) -> list[int]:
+    """Returns what each worker says, in their order. To be called by all of them."""
+    strategy = _joined[0]
+    said = strategy.run(lambda: tf.constant([number], "int64"))
+    return strategy.gather(said, axis=0).numpy()[:: len(strategy.extended.worker_devices)].tolist()
+
+
 def make_strategy() -> tf.distribute.Strategy:
     """Returns the strategy of the workers that joined, or one for the GPUs, else CPUs, of this machine."""
     if _joined:

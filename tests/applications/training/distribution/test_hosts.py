@@ -70,6 +70,12 @@ def test_two_hosts_of_which_one_is_killed_end_like_one_process_that_nobody_kills
     of_tensors, of_metrics = difference(run, unbroken)
     assert of_tensors < 1e-5 and of_metrics < 1e-5
     assert (run / "preset").exists()
+    meeting = coordinator()
+    apart = [start(folder, meeting, process) for process, folder in enumerate((run, tmp_path / "another"))]
+    for process in apart:
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode != 0
+        assert "All hosts must see one folder of the run" in said and "checkpoints after [24, 0]" in said
 
 
 @pytest.mark.tensorflow
