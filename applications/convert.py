@@ -33,6 +33,7 @@ ACCOUNT = "conversion.json"
 _WRITTEN = (
     *(ACCOUNT, "metadata.json", "config.json", "task.json", "preprocessor.json"),
     *("model.weights.h5", "model.weights.json", "model_*.weights.h5", "task.weights.h5", "assets"),
+    *("report", "faults.jsonl"),  # of `evaluate`
 )
 
 

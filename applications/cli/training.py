@@ -113,7 +113,8 @@ class Train:
             hosts.join(coordinator, self.num_processes, self.process_id)
         elif (self.num_processes, self.process_id) != (None, None):
             raise ConfigError(
-                "`--num-processes` and `--process-id` need `--coordinator`. Received: no coordinator",
+                "`--num-processes` and `--process-id` need `--coordinator`, or its address in the "
+                "environment. Received: no coordinator",
                 stage="command", reason="bad_value",
             )  # fmt: skip
         from zorro_keras.applications.training.fit import train

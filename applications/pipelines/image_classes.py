@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_IMAGENET_CLASSES = 1000
+_IMAGENET = (1000, "n01440764", "n15075141")  # how many classes, the first and the last
 # A synset, words, or both: `n01440764 tench, Tinca tinca`. A class without a name goes by its number.
 _NAME = re.compile(r"(?P<synset>n\d{8}(?:\s+|$))?(?P<words>.*)")
 _NUMBERED = re.compile(r"class_\d{4}|LABEL_\d+")  # ours, and Hugging Face's
@@ -28,11 +28,16 @@ def same_classes(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     """
     if len(ours) != len(theirs):
         return False
-    is_imagenet = len(ours) == _IMAGENET_CLASSES
-    return all(_same_class(*pair, place_tells=is_imagenet) for pair in zip(ours, theirs, strict=True))
+    is_imagenet = _IMAGENET in (_ends(ours), _ends(theirs))
+    return all(same_class(*pair, place_tells=is_imagenet) for pair in zip(ours, theirs, strict=True))
 
 
-def _same_class(one: str, other: str, *, place_tells: bool) -> bool:
+def _ends(names: Sequence[str]) -> tuple[int, str, str] | None:
+    return (len(names), _parts(names[0])[0], _parts(names[-1])[0]) if names else None
+
+
+def same_class(one: str, other: str, *, place_tells: bool = False) -> bool:
+    """Returns whether two names are of one class; `place_tells` where a name without words counts as any."""
     (synset, words), (other_synset, other_words) = _parts(one), _parts(other)
     if one == other or (synset and other_synset):
         return one == other or synset == other_synset

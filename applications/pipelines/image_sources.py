@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from zorro_keras.applications.pipelines.faults import SourceError
-from zorro_keras.applications.pipelines.image_classes import same_classes
+from zorro_keras.applications.pipelines.image_classes import same_class, same_classes
 from zorro_keras.applications.pipelines.image_ground_truth import SYNSET
 from zorro_keras.applications.pipelines.image_header import IMAGE_SUFFIXES, is_picture
 from zorro_keras.applications.pipelines.image_imagenet import ImageNet, read_imagenet
@@ -152,8 +152,8 @@ def _of_imagenet(path: str, imagenet: ImageNet, label_names: Sequence[str] | Non
     names = [f"{synset} {imagenet.words.get(synset, '')}".strip() for synset in imagenet.synsets]
     if label_names and not same_classes(names, label_names):
         raise SourceError(
-            f"The {len(names)} classes of the data, {_shown(names)}, are not the model's {len(label_names)}: "
-            f"{_shown(label_names)}.",
+            f"The {len(names)} classes of the data are not the model's {len(label_names)}. "
+            f"{_first_difference(names, label_names)}",
             path=path, stage="read_source", reason="bad_label",
             advice="Both must be in one order. Where the data have no words for their synsets, put "
             "LOC_synset_mapping.txt or synset_words.txt beside them.",
@@ -166,5 +166,8 @@ def _of_imagenet(path: str, imagenet: ImageNet, label_names: Sequence[str] | Non
     )
 
 
-def _shown(names: Sequence[str]) -> str:
-    return f"from {names[0]!r} to {names[-1]!r}"
+def _first_difference(names: Sequence[str], label_names: Sequence[str]) -> str:
+    for index, (name, label_name) in enumerate(zip(names, label_names, strict=False)):
+        if not same_class(name, label_name):
+            return f"Class {index} is {name!r} and {label_name!r}."
+    return "One goes on where the other ends."

@@ -56,10 +56,15 @@ class AudioVisualPreprocessor(keras_hub.models.Preprocessor):
     def call(self, x, y=None, sample_weight=None):
         x = dict(x)
         if self.log_mel is not None and x.get("audio") is not None:
-            x["audio"] = self.log_mel(x["audio"])[:, : self.spectrogram_frames]
+            x["audio"] = self._spectrogram(x["audio"])
         if x.get("video") is not None:
             x["video"] = self.rescale(x["video"])
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _spectrogram(self, audio):
+        """Hops that do not divide a window make a few frames too many; longer sound is not cut."""
+        is_window = audio.shape[1] in (None, self.geometry.num_samples)
+        return self.log_mel(audio)[:, : self.spectrogram_frames if is_window else None]
 
     def get_config(self):
         return {

@@ -55,7 +55,7 @@ class CompiledTask(AnyStreams, keras_hub.models.Task):
         optimizer = keras.optimizers.AdamW(learning_rate) if optimizer == "auto" else optimizer
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
-    def export(self, filepath, format="saved_model", **options):
+    def export(self, filepath, format="saved_model", verbose=None, **options):
         """Writes every endpoint of the task, and compares their answers with those of this model.
 
         `keras.Model.export` would serve one call on arrays: neither subsets of the streams nor raw inputs.
@@ -63,6 +63,7 @@ class CompiledTask(AnyStreams, keras_hub.models.Task):
         Args:
             filepath: folder to write.
             format: "saved_model", which Keras calls "tf_saved_model"; "tf_serving", "onnx" or "litert".
+            verbose: ignored; for callers of `keras.Model.export`.
             **options: of `ExportOptions`.
 
         Returns:

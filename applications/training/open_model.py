@@ -54,12 +54,17 @@ def open_measured(
         config_of_preset: returns the task's `Config` for the preprocessor of a preset.
 
     Raises:
-        ConfigError: if the folder holds neither, or a preset without a preprocessor.
+        ConfigError: if the folder holds neither, or a preset without a preprocessor, or is that of a run.
         CheckpointError: if a run has no trained weights, or all of them are damaged.
     """
     name = task_of_preset(folder)
     if name is None:
         return open_run(folder)
+    if (run := RunFolder(Path(folder).resolve().parent)).config_file.exists() and run.preset.exists():
+        raise ConfigError(
+            "The preset of a run does not know what the run was trained on.",
+            path=folder, stage="open_run", reason="bad_value", advice=f"Give the run: {run.path}",
+        )  # fmt: skip
     task = open_model(folder, kind)
     if task.preprocessor is None:
         raise ConfigError(

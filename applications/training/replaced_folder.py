@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.output_folder import output_folder
 from zorro_keras.applications.training.run_folder import full_disk_named
+
+_WORK = ".replaced."  # of a folder that a killed process left, the next replacement takes care
 
 
 def check_replaceable(path: Path, rule: str, *, earlier: bool, names: Iterable[str], stage: str) -> None:
@@ -29,7 +31,9 @@ def check_replaceable(path: Path, rule: str, *, earlier: bool, names: Iterable[s
     """
     if not path.exists():
         return
-    inside = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
+    inside = None
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(_WORK))
     if inside == []:
         return
     if inside is None or not earlier:
@@ -46,25 +50,54 @@ def check_replaceable(path: Path, rule: str, *, earlier: bool, names: Iterable[s
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Gives the name of a new folder beside `path`, which takes its place once the block has ended well.
+    """Gives the name of a new folder, whose content is that of `path` once the block has ended well.
 
-    What was there before stays until then, and if the new one cannot take its place. What is put beside the
-    new folder goes away.
+    What was there before stays until then, and if the new content cannot take its place. A folder that is
+    there stays the same folder: it may be the one that a shell is in, or where a volume is mounted. What is
+    put beside the new folder goes away.
 
     Raises:
-        ConfigError: if the folder above cannot be made.
-        CheckpointError: if the new folder cannot take its place.
+        ConfigError: if the folder cannot be made or written.
+        CheckpointError: if the new content cannot take its place.
     """
-    output_folder(path.parent)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
-        new, earlier = Path(work) / "new", Path(work) / "earlier"
-        yield new
-        with full_disk_named(path):
-            if path.exists():
-                os.rename(path, earlier)
-            try:
-                os.rename(new, path)
-            except OSError:
-                if earlier.exists():
-                    os.rename(earlier, path)
-                raise
+    is_new = not path.exists()
+    output_folder(path)
+    try:
+        with _work_folder(path) as work:
+            new, earlier = work / "new", work / "earlier"
+            earlier.mkdir()
+            yield new
+            with full_disk_named(path):
+                before = [entry for entry in path.iterdir() if entry != work]
+                _move_all([(entry, earlier) for entry in before] + [(entry, path) for entry in new.iterdir()])
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextmanager
+def _work_folder(path: Path) -> Iterator[Path]:
+    try:
+        made = tempfile.TemporaryDirectory(dir=path, prefix=_WORK)
+    except OSError as error:
+        raise ConfigError(
+            f"The output folder cannot be written: {error.strerror or error}.",
+            path=path, stage="write", reason="not_writable",
+        ) from error  # fmt: skip
+    with made as work:
+        yield Path(work)
+
+
+def _move_all(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Moves each into the folder beside it, or none."""
+    moved = []
+    try:
+        for source, folder in moves:
+            os.rename(source, folder / source.name)
+            moved.append((folder / source.name, source))
+    except BaseException:
+        for there, back in reversed(moved):
+            os.rename(there, back)
+        raise

@@ -92,7 +92,7 @@ def _report_folder(run: Run, subsets: Sequence[Subset]) -> Path:
     """A report of some subsets is not put in the place of the whole one."""
     if len(subsets) == len(subsets_of(run.task.backbone.streams)):
         return run.folder.report
-    return run.folder.path / "_".join(["report", *(name for subset in subsets for name in subset)])
+    return run.folder.path / "_".join(["report", *map("+".join, subsets)])
 
 
 def _score(run: Run, data: Any, subsets: Sequence[Subset]) -> SubsetScores:

@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,8 @@ from safetensors import SafetensorError
 
 from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError
 
-# What a training adds to, or makes anew, beside what it overwrites.
-_KEPT = ("default_data", "faults.jsonl", "faults-*.jsonl")
-_WRITTEN = (
-    *("config.json", "checkpoints", "log.jsonl", "tensorboard", "preset", ".lock", ".*.partial"),
-    *("report", "report_*"),
-)
+# What a training overwrites, or makes anew.
+_WRITTEN = ("checkpoints", "log.jsonl", "tensorboard", "preset")
 
 
 class RunFolder:
@@ -82,13 +77,12 @@ class RunFolder:
         if self.config_file.exists():
             self.read_config()
             return
-        inside = sorted(entry.name for entry in self.path.iterdir())
-        ours = (*_KEPT, *_WRITTEN) if ".lock" in inside else _KEPT  # a run that was stopped as it began
-        strange = [name for name in inside if not any(fnmatchcase(name, pattern) for pattern in ours)]
-        if strange:
+        inside = {entry.name for entry in self.path.iterdir()}
+        lost = [name for name in _WRITTEN if name in inside]
+        if lost and ".lock" not in inside:  # which a run has that was stopped as it began
             raise ConfigError(
-                "The folder of a run must be new or empty, or hold a run. "
-                f"Received a folder with: {strange[0]}",
+                "The folder of a run must be new, or hold a run: another's files would be overwritten. "
+                f"Received a folder with: {lost[0]}",
                 path=self.path, stage="open_run", reason="bad_value", advice="Choose another folder.",
             )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import os
 import shutil
 import tempfile
@@ -32,8 +33,19 @@ class Host:
 
 
 def announced() -> bool:
-    """Whether the environment says that this process trains with others, so that no flag has to."""
-    return bool(os.environ.get(ADDRESSES.get(keras.backend.backend(), ""), ""))
+    """Whether the environment says that this process trains with others, so that `--coordinator` need not.
+
+    Platforms set TF_CONFIG for one machine, too, and for those that only evaluate.
+    """
+    said = os.environ.get(ADDRESSES.get(keras.backend.backend(), ""), "")
+    if keras.backend.backend() != "tensorflow" or not said:
+        return bool(said)
+    try:
+        found = json.loads(said)
+        jobs, role = found.get("cluster", {}), found.get("task", {}).get("type")
+        return role in ("chief", "worker") and sum(len(jobs.get(job, ())) for job in ("chief", "worker")) > 1
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests.image_maker import class_folders, encoded, pixels, write
 from zorro_keras.applications.image_classification import commands
 from zorro_keras.applications.image_classification.config import CONFIGS
 from zorro_keras.applications.image_classification.model import build_model, start_weights
-from zorro_keras.applications.pipelines.faults import CheckpointError, MediaError, SourceError
+from zorro_keras.applications.pipelines.faults import CheckpointError, ConfigError, MediaError, SourceError
 from zorro_keras.applications.training import checkpoint
 from zorro_keras.applications.training.config import apply_overrides
 from zorro_keras.applications.training.fit import train
@@ -127,8 +128,11 @@ def test_a_preset_answers_and_is_measured_as_its_run(folder, run, tmp_path):
     _, by_run = printed(run, folder / "test" / "bee")
     _, by_preset = printed(run / "preset", folder / "test" / "bee")
     assert by_run == by_preset
+    with pytest.raises(ConfigError, match=f"preset of a run(?s:.*)Give the run: {run}"):
+        commands.evaluate(run / "preset", folder)  # which does not know what was held out
+    preset = shutil.copytree(run / "preset", tmp_path / "preset")
     by_run, by_preset = (
-        commands.evaluate(each, folder, out=tmp_path / each.name) for each in (run, run / "preset")
+        commands.evaluate(each, folder, out=tmp_path / "of" / each.name) for each in (run, preset)
     )
     assert by_run["num_images"] == by_preset["num_images"] == 17
     assert by_run["top1_accuracy"] == by_preset["top1_accuracy"]

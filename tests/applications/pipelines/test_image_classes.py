@@ -4,7 +4,8 @@ import pytest
 
 from zorro_keras.applications.pipelines.image_classes import numbered_names, same_classes
 
-SYNSETS = [f"n{number:08d}" for number in range(1000)]
+SYNSETS = ["n01440764", *(f"n{number:08d}" for number in range(2_000_001, 2_000_999)), "n15075141"]
+OTHERS = [f"n{number:08d}" for number in range(1000)]  # as many, and not ImageNet's
 WORDS = [f"word {number}, other name {number}" for number in range(1000)]
 DATA = [f"{synset} {words}" for synset, words in zip(SYNSETS, WORDS, strict=True)]
 
@@ -28,6 +29,8 @@ DATA = [f"{synset} {words}" for synset, words in zip(SYNSETS, WORDS, strict=True
         (DATA, numbered_names(1000), True),
         (DATA, [f"LABEL_{label}" for label in range(1000)], True),
         (SYNSETS, WORDS, True),
+        (OTHERS, numbered_names(1000), False),
+        (OTHERS, WORDS, False),
         (WORDS, numbered_names(1000), False),
         (DATA, WORDS[::-1], False),
         (["north"], ["th"], False),

@@ -39,6 +39,12 @@ def test_a_window_that_the_hops_divide_is_heard_as_without_a_limit():
     )
 
 
+def test_sound_that_is_longer_than_a_window_is_not_cut_in_silence():
+    preprocessor, num_samples = preprocessor_of(1.0)
+    mel = preprocessor({"audio": np.zeros((1, 2 * num_samples), "float32")})["audio"]
+    assert mel.shape[1] == 2 * num_samples // 62
+
+
 def test_the_frames_are_saved_and_an_older_preprocessor_keeps_all():
     preprocessor, num_samples = preprocessor_of(1.0)
     config = preprocessor.get_config()

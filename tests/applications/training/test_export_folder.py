@@ -1,5 +1,7 @@
 """The folder of an export: what is replaced, what is refused, and how the model in it is called."""
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("tensorflow")
@@ -60,5 +62,7 @@ def test_the_folder_one_is_in_has_a_name_too(tmp_path, monkeypatch):
     (tmp_path / "served").mkdir()
     for here, out in ((tmp_path / "served", "."), (tmp_path / "clips" / "within", "../../clips/within")):
         monkeypatch.chdir(here)
-        export_task(None, out, format="tf_serving")
+        for _ in range(2):
+            export_task(None, out, format="tf_serving")
+        assert Path.cwd() == here and here.samefile(".")
         assert (here / here.name / "1" / "saved_model.pb").exists()

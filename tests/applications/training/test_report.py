@@ -212,7 +212,7 @@ def test_evaluate_run_can_be_asked_for_one_subset(small_run, small_clips, tmp_pa
 def test_a_report_of_one_subset_has_a_folder_of_its_own(small_run, small_clips, tmp_path):
     run = shutil.copytree(small_run, tmp_path / "run")
     result = evaluate_run(run, small_clips.shards, subsets=[("video", "audio")])
-    assert result["json"] == str(run / "report_audio_video" / "report.json")
+    assert result["json"] == str(run / "report_audio+video" / "report.json")
     assert not (run / "report").exists()
 
 

@@ -9,14 +9,15 @@ from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.training.run_folder import RunFolder
 
 
-@pytest.mark.parametrize("name", ["log.jsonl", "tensorboard", "preset", "letters.txt", "checkpoints"])
+@pytest.mark.parametrize("name", ["log.jsonl", "tensorboard", "preset", "checkpoints"])
 def test_what_is_no_run_is_left_as_it_is(name, tmp_path, capsys):
     mine = tmp_path / name
     mine.write_text("mine")
     for data in ([], ["--data", str(tmp_path / "data")]):
         assert cli.main(["train", "masked_language", "--out", str(tmp_path), *data]) == 2
         said = capsys.readouterr().err
-        assert f"must be new or empty, or hold a run. Received a folder with: {name}" in said
+        assert "must be new, or hold a run: another's files would be overwritten." in said
+        assert f"Received a folder with: {name}" in said
         assert "Choose another folder." in said
     assert [path.name for path in tmp_path.iterdir()] == [name] and mine.read_text() == "mine"
 
@@ -27,11 +28,12 @@ def test_a_preset_is_no_run_though_it_has_a_config(tmp_path):
         RunFolder(tmp_path).check_ours()
 
 
-def test_shards_that_were_locked_while_they_were_written_are_no_run(tmp_path):
-    for name in (".lock", "index.json", "faults.jsonl"):
+def test_what_a_run_would_not_touch_may_be_there_before_it(tmp_path):
+    """Such as the file that a shell writes what the command says into."""
+    for name in ("train.log", ".DS_Store"):
         (tmp_path / name).touch()
-    with pytest.raises(ConfigError, match="Received a folder with: index.json"):
-        RunFolder(tmp_path).check_ours()
+    with RunFolder(tmp_path).locked():
+        pass
 
 
 def test_a_run_that_was_stopped_as_it_began_goes_on(tmp_path):

@@ -132,7 +132,8 @@ def test_all_hosts_but_the_first_write_a_copy_that_goes_away(tmp_path, monkeypat
         assert folder.path.is_dir() and not folder.checkpoints.exists()
         with folder.locked():
             pass
-    with pytest.raises(ConfigError, match="must be new or empty"), hosts.folder_of_host(str(tmp_path)):
+    (tmp_path / "preset").mkdir()
+    with pytest.raises(ConfigError, match="must be new, or hold a run"), hosts.folder_of_host(str(tmp_path)):
         pass
 
 
@@ -144,6 +145,24 @@ def test_several_hosts_train_by_data_alone(monkeypatch):
             devices.spread(TrainingConfig(distribute=way), None),
         ):
             pass
+
+
+@pytest.mark.parametrize(
+    ("said", "announces"),
+    [
+        ("", False),
+        ("{}", False),
+        ("no json", False),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}', False),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}', True),
+        ('{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}', True),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "evaluator", "index": 0}}', False),
+    ],
+)
+def test_a_configuration_of_one_machine_announces_nobody(said, announces, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    monkeypatch.setenv("TF_CONFIG", said)
+    assert hosts.announced() is announces
 
 
 def test_hosts_that_cannot_meet_say_so():
