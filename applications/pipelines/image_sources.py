@@ -169,5 +169,5 @@ def _of_imagenet(path: str, imagenet: ImageNet, label_names: Sequence[str] | Non
 def _first_difference(names: Sequence[str], label_names: Sequence[str]) -> str:
     for index, (name, label_name) in enumerate(zip(names, label_names, strict=False)):
         if not same_class(name, label_name):
-            return f"Class {index} is {name!r} and {label_name!r}."
+            return f"Class {index} is {name!r} of the data, {label_name!r} of the model."
     return "One goes on where the other ends."
