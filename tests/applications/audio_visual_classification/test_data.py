@@ -741,6 +741,7 @@ def test_a_host_decodes_its_own_rows_and_the_partner_of_the_first(shards, monkey
     assert read[0] == list(range(20)) and read[1][-expected[1] :] == list(range(20 - expected[1], 20))
 
 
+@pytest.mark.slow
 def test_a_bad_clip_is_accounted_for_by_the_hosts_that_read_it(damaged_folder, tmp_path):
     data, config = _media(damaged_folder, on_error="skip", max_bad_fraction=0.3)
     logs = [tmp_path / f"faults-{index}.jsonl" for index in range(2)]

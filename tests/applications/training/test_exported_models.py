@@ -56,6 +56,10 @@ MODELS = {
     "hip": (hip, {"serve_audio_video"}),
     "language": (language, {"serve", "encode", "decode", "decode_rows"}),
 }
+OTHERS = [
+    *(("swin", "litert", False), ("hip", "onnx", False)),
+    *(("language", "onnx", False), ("language", "litert", True)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +79,9 @@ def made():
 @pytest.mark.parametrize(
     ("name", "format", "int8"),
     [
-        *(("swin", format, False) for format in ("onnx", "litert")),
-        *(("hip", format, False) for format in ("onnx", "litert")),
-        *(("language", format, int8) for format in ("onnx", "litert") for int8 in (False, True)),
+        *(("swin", "onnx", False), ("hip", "litert", False)),
+        *(("language", "onnx", True), ("language", "litert", False)),
+        *(pytest.param(*others, marks=pytest.mark.long) for others in OTHERS),
     ],
 )
 def test_a_model_answers_the_same_in(name, format, int8, made, tmp_path, monkeypatch):

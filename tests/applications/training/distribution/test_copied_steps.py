@@ -6,7 +6,7 @@ import pytest
 
 from tests.applications.training.distribution.devices import run
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 QUICK = ("vit, contrastive", "masked language")
 SLOW = (
@@ -24,7 +24,6 @@ def measured(names):
     return run("copied_steps.py", *names, backend="tensorflow")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])
 def test_two_copies_take_the_steps_of_one_model(name):
     found = measured(QUICK if name in QUICK else SLOW)["steps"][name]

@@ -64,6 +64,7 @@ def test_eight_devices_take_the_steps_of_one(name):
         assert spread["difference"] < 1e-5 * one["step"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_every_attention_and_mlp_is_split_along_its_heads_or_hidden_units(name):
     def axis(path):
