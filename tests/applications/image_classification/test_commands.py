@@ -59,6 +59,7 @@ def run(folder, tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(folder, run, tmp_path, monkeypatch):
     config = apply_overrides(CONFIGS["tiny"], SETTINGS)
     whole = checkpoint.newest(run / "checkpoints")

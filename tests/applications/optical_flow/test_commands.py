@@ -58,6 +58,7 @@ def flow(run):
     return TiledFlow(open_model(run))
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(folder, run, tmp_path, monkeypatch):
     class StoppedError(Exception):
         pass

@@ -84,6 +84,7 @@ def run(data, tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(data, run, tmp_path, monkeypatch):
     class StoppedError(Exception):
         pass
