@@ -1,14 +1,17 @@
 """The folder of an export: what is replaced, what is refused, and how the model in it is called."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import pytest
 
 pytest.importorskip("tensorflow")
 
 from zorro_keras.applications.pipelines.faults import ConfigError
-from zorro_keras.applications.training import export
+from zorro_keras.applications.training import export, saved_model
 from zorro_keras.applications.training.export import export_task
+from zorro_keras.layers import kernels
 
 pytestmark = pytest.mark.tensorflow
 
@@ -66,3 +69,31 @@ def test_the_folder_one_is_in_has_a_name_too(tmp_path, monkeypatch):
             export_task(None, out, format="tf_serving")
         assert Path.cwd() == here and here.samefile(".")
         assert (here / here.name / "1" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_endpoint_is_traced_without_the_kernels_of_this_device(enabled, tmp_path, monkeypatch):
+    """Those of a TPU or a GPU would not be there where it is served; afterwards all is as it was."""
+    seen = []
+
+    class Archive:
+        def track(self, model):
+            pass
+
+        def add_endpoint(self, *given, **options):
+            seen.append(kernels.has_fused_attention())
+
+        def write_out(self, folder, **options):
+            Path(folder).mkdir()
+
+    endpoint = SimpleNamespace(name="serve", serves=None, inputs={}, answer=None, limits={}, kind="serve")
+    monkeypatch.setattr(saved_model, "endpoints_of", lambda model: [endpoint])
+    monkeypatch.setattr(keras.export, "ExportArchive", Archive)
+    monkeypatch.setattr(kernels, "_jax_finds", lambda kind: kind == "tpu")
+    if not enabled:
+        keras.config.disable_flash_attention()
+    try:
+        saved_model.write_saved_model(None, tmp_path / "served")
+        assert seen == [False] and kernels.has_fused_attention() is enabled
+    finally:
+        keras.config.enable_flash_attention()
