@@ -110,22 +110,12 @@ def convert(
             naming them; and for options that cannot be or mean nothing to the file.
         ConfigError: if the folder holds something else, or the labels are not the model's.
     """
-    from zorro_keras import weights
-
     folder = Path(preset_dir).resolve()
     check_replaceable(
         folder, "The preset needs a new folder, or that of an earlier conversion",
         earlier=(folder / ACCOUNT).is_file(), names=_WRITTEN, stage="convert",
     )  # fmt: skip
-    try:
-        checkpoint = weights.read_checkpoint(source)
-        backbone, report = weights.convert(checkpoint, **(options or ConvertOptions()).arguments())
-    except weights.WeightsError as error:
-        raise CheckpointError(
-            str(error), path=source, stage="convert", reason="bad_checkpoint",
-            advice="Copy or download the weights again, from where they were published. A model with sizes "
-            "of its own needs those that its file does not tell: see `zorro-keras convert --help`.",
-        ) from error  # fmt: skip
+    checkpoint, backbone, report = _read(source, options or ConvertOptions())
     names, named = _class_names(backbone, checkpoint, labels)
     model, task, said = _as_task(backbone, checkpoint, names)
     if verbose:
@@ -149,6 +139,21 @@ def convert(
         account = {**result, **_account(report, names)}
         write_atomically(new / ACCOUNT, json.dumps(account, indent=2, default=str) + "\n")
     return {**result, "account": str(folder / ACCOUNT)}
+
+
+def _read(source: Path, options: ConvertOptions) -> tuple[weights.Checkpoint, keras.Model, weights.Report]:
+    """The file, the model of its weights, and what became of each."""
+    from zorro_keras import weights
+
+    try:
+        checkpoint = weights.read_checkpoint(source)
+        return checkpoint, *weights.convert(checkpoint, **options.arguments())
+    except weights.WeightsError as error:
+        raise CheckpointError(
+            str(error), path=source, stage="convert", reason="bad_checkpoint",
+            advice="Copy or download the weights again, from where they were published. A model with sizes "
+            "of its own needs those that its file does not tell: see `zorro-keras convert --help`.",
+        ) from error  # fmt: skip
 
 
 def _account(report: weights.Report, names: Sequence[str]) -> dict[str, Any]:

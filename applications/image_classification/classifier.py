@@ -29,8 +29,8 @@ class ImageClassifier(PresetTask):
         Dict with `label`: logits `(B, K)`, float32.
 
     Labels are ints `(B,)` or, mixed or smoothed, floats `(B, K)` that sum to 1. The loss is the mean over
-    examples by their sample weights: a picture of weight 0 leaves it as it is. An int
-    that is no class makes it NaN.
+    examples by their sample weights: a picture of weight 0 leaves it as it is. An int that is
+    no class makes it NaN.
 
     Raises:
         ValueError: if the backbone has other inputs or outputs.
