@@ -28,7 +28,7 @@ def gradients(function, *arrays):
             tape.watch(tensors)
             value = function(*tensors)
         return [
-            np.zeros(a.shape) if grad is None else np.asarray(grad)
+            np.zeros(a.shape) if grad is None else np.asarray(tf.convert_to_tensor(grad))
             for a, grad in zip(arrays, tape.gradient(value, tensors), strict=True)
         ]
     tensors = [tensor.detach().clone().requires_grad_() for tensor in tensors]

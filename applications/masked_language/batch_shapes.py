@@ -12,5 +12,6 @@ from zorro_keras.applications.training.batch_shapes import flags, floats, intege
 def training_batch(config: Config, model: MaskedLanguageModel, batch_size: int) -> tuple[Any, ...]:
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
     shape = (batch_size, config.data.length)
+    hidden = (batch_size, model.preprocessor.mask_selection_length)
     x = {"text": integers(*shape), "padding_mask": {"text": flags(*shape)}}
-    return x, integers(*shape), floats(*shape)
+    return {**x, "mask_positions": integers(*hidden)}, integers(*hidden), floats(*hidden)

@@ -117,7 +117,7 @@ def training_dataset(
             yield preprocessor.mask_rows([batch[row] for row in own], seeds)
             position += batch_size
 
-    return _dataset(batches, data.faults, len(own), preprocessor.length)
+    return _dataset(batches, data.faults, len(own), preprocessor)
 
 
 def evaluation_dataset(
@@ -154,7 +154,7 @@ def evaluation_dataset(
                 batch, [[_TEST_SEED, _MASKS, row] for row in range(start, start + batch_size)]
             )
 
-    dataset = _dataset(batches, data.faults, batch_size, preprocessor.length)
+    dataset = _dataset(batches, data.faults, batch_size, preprocessor)
     return counted(dataset, batch_size, num_rows), range(num_rows)
 
 
@@ -165,9 +165,14 @@ def _rows(
 
 
 def _dataset(
-    batches: Callable[[], Iterator[Any]], faults: FaultSlot, batch_size: int, length: int
+    batches: Callable[[], Iterator[Any]],
+    faults: FaultSlot,
+    batch_size: int,
+    preprocessor: MaskedLanguagePreprocessor,
 ) -> tf.data.Dataset:
-    shape = (batch_size, length)
-    x = {"text": tf.TensorSpec(shape, tf.int32), "padding_mask": {"text": tf.TensorSpec(shape, tf.bool)}}
-    signature = (x, tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32))
+    shape = (batch_size, preprocessor.length)
+    hidden = (batch_size, preprocessor.mask_selection_length)
+    ids, places = tf.TensorSpec(shape, tf.int32), tf.TensorSpec(hidden, tf.int32)
+    x = {"text": ids, "padding_mask": {"text": tf.TensorSpec(shape, tf.bool)}, "mask_positions": places}
+    signature = (x, places, tf.TensorSpec(hidden, tf.float32))
     return watched_dataset(batches, signature, faults).prefetch(tf.data.AUTOTUNE)

@@ -19,7 +19,8 @@ from zorro_keras.models import PerceiverIOBackbone
 class MaskedLanguageModel(CompiledTask):
     """Predicts the hidden ids of a text.
 
-    Only as many queries are asked as the input is long, so a short text costs little.
+    Only as many queries are asked as the input is long, so a short text costs little; in training, only those
+    of what was hidden.
 
     Args:
         backbone: `PerceiverIOBackbone` with one input and one output `text`, such as its variant "language".
@@ -28,13 +29,15 @@ class MaskedLanguageModel(CompiledTask):
 
     Call arguments:
         inputs: dict with `text`, int `(B, T)`, and optionally `padding_mask`, a dict with `text`, bool
-            `(B, T)`: True where the text is real.
+            `(B, T)`: True where the text is real; and `mask_positions`, int `(B, M)`, the places to be asked
+            about, by default all.
 
     Returns:
-        Dict with `text`, logits `(B, T, V)`.
+        Dict with `text`, logits `(B, T, V)`, or `(B, M, V)` of those places: with 32,000 pieces the logits of
+        a whole text would take more memory than its encoding.
 
-    Labels are ids `(B, T)`; sample weights `(B, T)` are 1 where an id was hidden, and 0 where the loss and
-    the metrics should not look.
+    Labels are ids, and sample weights 1 where an id was hidden and 0 where the loss and the metrics should
+    not look: both `(B, T)`, or `(B, M)` with `mask_positions`.
 
     Example:
 
@@ -77,11 +80,13 @@ class MaskedLanguageModel(CompiledTask):
         self.compile_by_default()
 
     def answer(self, inputs, training=None):
-        """Returns the logits for as many ids as `inputs` holds: what a call runs."""
+        """Returns the logits of what is asked about, by default all of the text: what a call runs."""
+        inputs = dict(inputs)
+        asked, text = inputs.pop("mask_positions", None), inputs["text"]
         latents = self.backbone.encode(inputs, training=training)
-        text, rows = inputs["text"], None
-        if text.shape[1] != self.length:
-            rows = {"text": ops.arange(ops.shape(text)[1])}
+        if asked is None and text.shape[1] != self.length:
+            asked = ops.arange(ops.shape(text)[1])
+        rows = None if asked is None else {"text": asked}
         return self.backbone.decode(latents, rows=rows, training=training)
 
     def compile(self, optimizer="auto", **kwargs):
@@ -149,7 +154,7 @@ class MaskedLanguageModel(CompiledTask):
         return MaskedBatches(texts, self.preprocessor, batch_size or 32, same_each_pass=True)
 
     def _entropy(self, y, y_pred):
-        """Returns the cross-entropy of each id in nats, `(B, T)`."""
+        """Returns the cross-entropy of each label in nats, of the shape of `y`."""
         logits = ops.cast(y_pred["text"], "float32")
         return keras.losses.sparse_categorical_crossentropy(ops.cast(y, "int32"), logits, from_logits=True)
 

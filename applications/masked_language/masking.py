@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -12,7 +13,7 @@ MARK = re.compile(r"\[MASK(?:\*(\d{1,4}))?\]")
 
 
 def mask_words(
-    ids: np.ndarray, tokenizer: Tokenizer, rate: float, draws: np.ndarray
+    ids: np.ndarray, tokenizer: Tokenizer, rate: float, draws: np.ndarray, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hides whole words, each with probability `rate`, and the whitespace before each.
 
@@ -21,6 +22,8 @@ def mask_words(
         tokenizer: says where words start.
         rate: float in [0, 1].
         draws: uniform floats in [0, 1), `(B, T)`: the first of each row is for its first word, and so on.
+        most: optional int >= 0, ids of a row that may be hidden. Where words drawn have more, those of the
+            largest draws stay visible.
 
     Returns:
         The ids with MASK in place of what is hidden, and bool `(B, T)`, True where something is.
@@ -32,7 +35,36 @@ def mask_words(
     words = np.cumsum(tokenizer.word_starts(ids), axis=1)
     words -= words[:, :1]
     hidden = (np.take_along_axis(draws, words, axis=1) < rate) & (ids >= NUM_SPECIALS)
+    if most is not None:
+        hidden = _fewer_words(hidden, words, draws, most)
     return np.where(hidden, MASK, ids).astype(np.int32), hidden
+
+
+def room_for_hidden(length: int, rate: float) -> int:
+    """Returns how many hidden ids a row of `length` ids is given room for: twice those expected, and 16."""
+    return min(length, math.ceil(2 * rate * length) + 16)
+
+
+def hidden_first(hidden: np.ndarray, count: int) -> np.ndarray:
+    """Returns the places of what is hidden, int32 `(B, count)`, in their order; 0 where there are no more.
+
+    Args:
+        hidden: bool `(B, T)`, at most `count` of a row.
+        count: int.
+    """
+    places = np.argsort(~hidden, axis=1, kind="stable")[:, :count]
+    return np.where(np.take_along_axis(hidden, places, axis=1), places, 0).astype(np.int32)
+
+
+def _fewer_words(hidden: np.ndarray, words: np.ndarray, draws: np.ndarray, most: int) -> np.ndarray:
+    """Returns what is hidden, without the words of the largest draws where a row hides more than `most` ids."""
+    hidden = hidden.copy()
+    for row in np.flatnonzero(hidden.sum(axis=1) > most):
+        for word in np.argsort(-draws[row, : words[row, -1] + 1], kind="stable"):
+            if hidden[row].sum() <= most:
+                break
+            hidden[row, words[row] == word] = False
+    return hidden
 
 
 def encode_marked(text: str, tokenizer: Tokenizer) -> np.ndarray:

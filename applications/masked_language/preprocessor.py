@@ -10,7 +10,12 @@ import keras
 import keras_hub
 import numpy as np
 
-from zorro_keras.applications.masked_language.masking import encode_marked, mask_words
+from zorro_keras.applications.masked_language.masking import (
+    encode_marked,
+    hidden_first,
+    mask_words,
+    room_for_hidden,
+)
 from zorro_keras.applications.pipelines.text_batches import pad_texts
 from zorro_keras.applications.pipelines.text_tokens import Tokenizer, load_tokenizer
 from zorro_keras.models import PerceiverIOBackbone
@@ -25,6 +30,8 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
         length: int, T. Ids of a row; longer texts are cut, shorter ones are padded.
         mask_rate: float in [0, 1], probability of a word to be hidden.
         seed: int. Which words are hidden is drawn from it.
+        mask_selection_length: optional int, M. Ids of a row that can be hidden, by default twice as many as
+            are expected, and 16. Where the words drawn have more, some stay visible.
 
     Call arguments:
         x: sequence of B strings.
@@ -34,8 +41,9 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
 
     Returns:
         `(x, y, sample_weight)`: `x` as the model reads it, a dict of `text`, int32 `(B, T)` with MASK in
-        place of what is hidden, and of `padding_mask`, a dict of `text`, bool `(B, T)`; `y` the ids as they
-        were, int32 `(B, T)`; `sample_weight` float32 `(B, T)`, 1 where something is hidden and 0 elsewhere.
+        place of what is hidden, of `padding_mask`, a dict of `text`, bool `(B, T)`, and of `mask_positions`,
+        int32 `(B, M)`, where something is hidden; `y` the ids that stood there, int32 `(B, M)`;
+        `sample_weight` float32 `(B, M)`, 1 for each of them and 0 for the places that are left over.
 
     Raises:
         ValueError: if labels are given: the text itself is the label.
@@ -43,12 +51,21 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
 
     backbone_cls = PerceiverIOBackbone
 
-    def __init__(self, tokenizer="bytes", length=2048, mask_rate=0.15, seed=0, **kwargs):
+    def __init__(
+        self, tokenizer="bytes", length=2048, mask_rate=0.15, seed=0, mask_selection_length=None, **kwargs
+    ):
         super().__init__(**kwargs)
         if length < 1 or not 0.0 <= mask_rate <= 1.0:
             raise ValueError(
                 "`length` must be positive and `mask_rate` within [0, 1]. "
                 f"Received: length={length}, mask_rate={mask_rate}"
+            )
+        if mask_selection_length is None:
+            mask_selection_length = room_for_hidden(length, mask_rate)
+        if not 1 <= mask_selection_length <= length:
+            raise ValueError(
+                f"`mask_selection_length` must be within 1 and the {length} ids of a row. "
+                f"Received: mask_selection_length={mask_selection_length}"
             )
         # Not `tokenizer`, which keras-hub takes for a layer of its own kind.
         self.tokens: Tokenizer = (
@@ -57,6 +74,7 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
         self.length = length
         self.mask_rate = mask_rate
         self.seed = seed
+        self.mask_selection_length = mask_selection_length
         self.built = True
 
     def call(self, x, y=None, sample_weight=None, step=0):
@@ -66,9 +84,11 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
             return _structured(*self._masked_arrays(np.asarray(x, dtype=object), step))
         import tensorflow as tf
 
-        types = (tf.int32, tf.bool, tf.int32, tf.float32)
+        types = (tf.int32, tf.bool, tf.int32, tf.int32, tf.float32)
+        lengths = (self.length,) * 2 + (self.mask_selection_length,) * 3
         arrays = tf.numpy_function(self._masked_arrays, [x, step], types)
-        return _structured(*(tf.ensure_shape(array, [None, self.length]) for array in arrays))
+        shaped = (tf.ensure_shape(x, [None, length]) for x, length in zip(arrays, lengths, strict=True))
+        return _structured(*shaped)
 
     def mask_rows(self, rows: Sequence[np.ndarray], seeds: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
         """Makes one batch of rows of ids.
@@ -108,8 +128,12 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
 
     def _masked(self, rows: Sequence[np.ndarray], draws: np.ndarray) -> tuple[np.ndarray, ...]:
         batch = pad_texts(rows, self.length, length=self.length)
-        hidden_ids, hidden = mask_words(batch["text"], self.tokens, self.mask_rate, draws)
-        return hidden_ids, batch["padding_mask"]["text"], batch["text"], hidden.astype(np.float32)
+        ids, most = batch["text"], self.mask_selection_length
+        visible, hidden = mask_words(ids, self.tokens, self.mask_rate, draws, most)
+        places = hidden_first(hidden, most)
+        labels = np.take_along_axis(ids, places, axis=1)
+        weight = np.arange(most) < hidden.sum(axis=1, keepdims=True)
+        return visible, batch["padding_mask"]["text"], places, labels, weight.astype(np.float32)
 
     def get_config(self):
         return {
@@ -118,6 +142,7 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
             "length": self.length,
             "mask_rate": self.mask_rate,
             "seed": self.seed,
+            "mask_selection_length": self.mask_selection_length,
         }
 
     @classmethod
@@ -125,5 +150,5 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
         return cls(**config)  # keras-hub's own would look for a tokenizer layer
 
 
-def _structured(text: Any, real: Any, labels: Any, weight: Any) -> tuple[Any, Any, Any]:
-    return {"text": text, "padding_mask": {"text": real}}, labels, weight
+def _structured(text: Any, real: Any, places: Any, labels: Any, weight: Any) -> tuple[Any, Any, Any]:
+    return {"text": text, "padding_mask": {"text": real}, "mask_positions": places}, labels, weight

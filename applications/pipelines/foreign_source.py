@@ -15,8 +15,9 @@ from zorro_keras.applications.pipelines.foreign_audioset import AudioSetClasses,
 from zorro_keras.applications.pipelines.foreign_entry import ForeignEntry, FoundClip
 from zorro_keras.applications.pipelines.foreign_sequence_examples import find_records
 from zorro_keras.applications.pipelines.foreign_tars import find_samples
+from zorro_keras.applications.pipelines.held_out import held_out
 from zorro_keras.applications.pipelines.shards import is_shards
-from zorro_keras.applications.pipelines.source_rows import MAX_INDEX, num_held_out
+from zorro_keras.applications.pipelines.source_rows import MAX_INDEX
 from zorro_keras.applications.pipelines.sources import MEDIA_SUFFIXES, Source
 from zorro_keras.applications.pipelines.split_words import SPLIT_OF_WORD
 
@@ -192,8 +193,8 @@ def _named_split(name: str) -> str | None:
 def _dealt_splits(found: Sequence[FoundClip], test_fraction: float, seed: int) -> list[str]:
     """Puts a share of the files that the clips were cut from into `test`."""
     names = [clip.media_name or clip.entry.id for clip in found]
-    drawn = sorted(set(names), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    tested = set(drawn[: num_held_out(len(drawn), test_fraction)])
+    digests = {name: hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names}
+    tested = held_out(digests, test_fraction)
     return ["test" if name in tested else "train" for name in names]
 
 

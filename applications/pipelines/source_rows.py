@@ -96,13 +96,6 @@ class BadRowsError(SourceError):
         return {**super().to_json(), "problems": [problem.to_json() for problem in self.problems]}
 
 
-def num_held_out(count: int, test_fraction: float) -> int:
-    """How many of `count` files a share is: at least one of several, and never all."""
-    if test_fraction == 0.0 or count < 2:
-        return 0
-    return min(max(round(test_fraction * count), 1), count - 1)
-
-
 def raise_problems(path: str, problems: Sequence[SourceError]) -> None:
     """Raises one `BadRowsError` that shows the first 20 of `problems` and counts the rest; none, no error."""
     if not problems:

@@ -14,11 +14,12 @@ from functools import cached_property
 from zorro_keras.applications.pipelines.clip_class_folders import IsClip
 from zorro_keras.applications.pipelines.clip_layouts import read_listing
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.held_out import held_out
 from zorro_keras.applications.pipelines.source_rows import (
     SPLITS,
     ClipEntry,
     RowChecker,
-    num_held_out,
+    SourceRow,
     raise_problems,
 )
 
@@ -94,7 +95,7 @@ def read_source(
         label_names: optional sequence of str. The labels allowed, in the order of their indices; a label
             that is a whole number is then an index. By default those of the data set, or those found, sorted.
         test_fraction: float in [0, 1). Share of the files of each class put into the split `test` where the
-            source names no splits: at least one of several.
+            source names no splits: at least one of several. A file stays on its side when others come.
         seed: int. Chooses that share.
         test_fold: optional int. The fold of ESC-50 that becomes the split `test`; the first by default.
         suffixes: tuple of str, lower case. Files of folders that count; the others are `ignored`.
@@ -117,7 +118,7 @@ def read_source(
     raise_problems(path, sorted(checker.problems, key=_line_of))
     if not entries:
         raise SourceError("The source holds no clips.", path=path, stage="read_source", reason="empty_source")
-    if listing.rows[0].split is None:
+    if not _names_splits(listing.rows, path):
         entries = _deal_splits(entries, test_fraction, seed)
     return Source(
         entries=tuple(sorted(entries, key=lambda entry: entry.id)),
@@ -140,6 +141,19 @@ def _check_arguments(label_names: Sequence[str] | None, test_fraction: float) ->
         )
 
 
+def _names_splits(rows: Sequence[SourceRow], path: str) -> bool:
+    """Whether the rows say which split they belong to. Raises a `SourceError` if only some of them do."""
+    silent = [row for row in rows if row.split is None]
+    if silent and len(silent) < len(rows):
+        raise SourceError(
+            f"Either all clips name their split or none. Received: {len(silent)} of {len(rows)} that do not, "
+            f"the first: {silent[0].path!r}",
+            path=path, stage="read_source", reason="bad_split",
+            advice="Take away the list without a split, such as `ids.txt` beside `test_ids.txt`, or name it.",
+        )  # fmt: skip
+    return not silent
+
+
 def _line_of(problem: SourceError) -> tuple[int, str]:
     place = str(problem.row)
     return (int(place.removeprefix("line ")), "") if place.startswith("line ") else (0, place)
@@ -154,10 +168,10 @@ def _deal_splits(entries: list[ClipEntry], test_fraction: float, seed: int) -> l
         files.setdefault(entry.label_indices[:1], {}).setdefault(entry.path, []).append(entry)
     split_of: dict[str, str] = {}
     for group in files.values():
-        names = sorted(group, key=lambda path: _draw(seed, group[path][0].id))
-        count = num_held_out(len(names), test_fraction)
-        for rank, name in enumerate(names):
-            split_of.setdefault(name, "test" if rank < count else "train")
+        digests = {path: _draw(seed, found[0].id) for path, found in group.items()}
+        tested = held_out(digests, test_fraction)
+        for name in digests:
+            split_of.setdefault(name, "test" if name in tested else "train")
     return [replace(entry, split=split_of[entry.path]) for entry in entries]
 
 

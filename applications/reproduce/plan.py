@@ -44,7 +44,7 @@ QUICK = replace(
     FULL,
     count=32,
     test_count=32,
-    windows=1,
+    windows=2,
     label_share=0.25,
     steps=2,
     pretraining_steps=2,

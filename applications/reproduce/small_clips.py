@@ -64,7 +64,8 @@ def small_clips(out: Path, plan: Plan) -> tuple[SmallClips, SmallClips]:
 
 def clip_config():
     """Returns the configuration whose clips, spectrograms and patches all models of the report share."""
-    from zorro_keras.applications.audio_visual_pretraining.config import TINY
+    # Not that of pre-training, which answers for one window of a clip alone.
+    from zorro_keras.applications.audio_visual_classification.config import TINY
 
     return TINY
 

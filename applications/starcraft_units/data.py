@@ -21,6 +21,7 @@ from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
 from zorro_keras.applications.pipelines.batches import counted
 from zorro_keras.applications.pipelines.battle_generated import generate_battles
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.held_out import is_held_out
 from zorro_keras.applications.pipelines.host_errors import FaultSlot, watched_dataset
 from zorro_keras.applications.pipelines.unit_battle import Battle, checked_battle
 from zorro_keras.applications.pipelines.unit_files import battle_digest, open_unit_file, unit_paths
@@ -109,8 +110,7 @@ def open_data(path: str | Path, config: Config, *, splits: Sequence[str] = SPLIT
                     stage="open", reason="missing_column", advice="Give an array `selected`.",
                 )  # fmt: skip
             code = battle_digest(battle)
-            held_out = int.from_bytes(code[:8], "big") < config.data.test_fraction * 2.0**64
-            side = split or ("test" if held_out else "train")
+            side = split or ("test" if is_held_out(code, config.data.test_fraction) else "train")
             places[side].append((number, row))
             digest.update(code + side.encode())
     for side in splits:

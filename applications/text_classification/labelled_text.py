@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
+from zorro_keras.applications.pipelines.held_out import held_out
 from zorro_keras.applications.pipelines.text_rows import TABLES, bad_row, is_text, kind_of_rows, read_rows
 from zorro_keras.applications.text_classification.scores import default_metrics
 from zorro_keras.applications.text_classification.text_sets import (
@@ -209,20 +210,12 @@ def _fits(label: str | float | None, named: tuple[str, ...]) -> bool:
 
 def _dealt(examples: Sequence[_Example], test_fraction: float) -> list[_Example]:
     """The examples with splits: of each label, the texts of smallest hash are held out."""
-    texts = defaultdict(set)
+    digests: dict[Any, dict[tuple[str, ...], bytes]] = defaultdict(dict)
     for example in examples:
-        texts[None if isinstance(example.label, float) else example.label].add(example.texts)
-    held_out = set()
-    for label in texts.values():
-        count = max(round(test_fraction * len(label)), 1) if len(label) > 1 else 0
-        held_out |= set(sorted(label, key=_hash)[:count])
+        label = None if isinstance(example.label, float) else example.label
+        digests[label][example.texts] = hashlib.sha256("\0".join(example.texts).encode()).digest()
+    tested = set().union(*(held_out(of_label, test_fraction) for of_label in digests.values()))
     return [
-        _Example(
-            example.place, example.texts, example.label, "test" if example.texts in held_out else "train"
-        )
+        _Example(example.place, example.texts, example.label, "test" if example.texts in tested else "train")
         for example in examples
     ]
-
-
-def _hash(texts: tuple[str, ...]) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

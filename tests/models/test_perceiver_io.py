@@ -208,6 +208,18 @@ def test_rows_of_an_output_are_those_of_the_whole():
         np.testing.assert_allclose(array(some[name]), array(whole[name])[:, rows[name]], atol=1e-5)
 
 
+def test_each_example_may_ask_for_rows_of_its_own():
+    inputs = examples()
+    latents = model().encode(inputs)
+    whole = model().decode(latents, inputs=inputs)
+    rows = {"text": [[7, 0, 7], [1, 2, 3]], "pixels": [[59, 11], [0, 59]], "tags": [[2, 1, 0], [0, 4, 4]]}
+    rows = {name: np.array(places) for name, places in rows.items()}
+    some = model().decode(latents, outputs=list(rows), rows=rows, inputs=inputs)
+    for name, places in rows.items():
+        expected = np.take_along_axis(array(whole[name]), places[..., None], axis=1)
+        np.testing.assert_allclose(array(some[name]), expected, atol=1e-5)
+
+
 def test_an_output_does_not_depend_on_what_else_is_asked():
     inputs = examples()
     latents = model().encode(inputs)

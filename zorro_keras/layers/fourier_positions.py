@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zorro_keras.layers.learned_array import for_each_example
+
 
 @functools.lru_cache(maxsize=256)
 def axis_codes(size, num_bands, resolution, endpoint):
@@ -42,7 +44,8 @@ class FourierPositions(keras.layers.Layer):
 
     Call arguments:
         like: tensor `(B, ...)` of which only the batch size is used.
-        rows: int tensor `(R,)` of flat indices into the grid, to compute those points only; `None` for all.
+        rows: int tensor `(R,)` of flat indices into the grid, to compute those points only, or `(B, R)`, for
+            each example its own; `None` for all.
         grid: tuple of int, another grid of the same rank to cover instead; `None` for the layer's own. On
             TensorFlow sizes may be int tensors.
 
@@ -113,7 +116,7 @@ class FourierPositions(keras.layers.Layer):
                 [ops.take(code, points[axis], axis=0) for code in codes] for axis, codes in enumerate(axes)
             ]
             code = ops.concatenate([code for kind in zip(*axes, strict=True) for code in kind], axis=-1)
-        return ops.broadcast_to(code[None], (ops.shape(like)[0], *ops.shape(code)))
+        return for_each_example(code, like)
 
     def table(self, grid=None):
         """Returns the codes of a whole grid, numpy `(prod(grid), dim)`, float32."""
@@ -187,7 +190,7 @@ class FourierPositions(keras.layers.Layer):
     def compute_output_spec(self, like, rows=None, grid=None):
         grid = self._grid(grid)
         known = all(isinstance(size, int) for size in grid)
-        length = rows.shape[0] if rows is not None else math.prod(grid) if known else None
+        length = rows.shape[-1] if rows is not None else math.prod(grid) if known else None
         return keras.KerasTensor((like.shape[0], length, self.dim), dtype=self.compute_dtype)
 
     def get_config(self):
@@ -203,7 +206,7 @@ class FourierPositions(keras.layers.Layer):
 
 
 def _unravelled(rows, grid):
-    """Returns the index along each axis, int `(R,)`, of flat row-major indices into a grid."""
+    """Returns the index along each axis, of the shape of `rows`, of flat row-major indices into a grid."""
     rows, points = ops.cast(ops.convert_to_tensor(rows), "int32"), []
     for size in reversed(grid):
         points.append(rows % size)

@@ -18,7 +18,8 @@ class LearnedArray(keras.layers.Layer):
 
     Call arguments:
         like: tensor `(B, ...)` of which only the batch size is used.
-        rows: int tensor `(R,)`, to take those vectors only; `None` for all.
+        rows: int tensor `(R,)`, to take those vectors only, or `(B, R)`, for each example its own; `None` for
+            all.
 
     Returns:
         Tensor `(B, length, dim)`, or `(B, R, dim)`.
@@ -39,8 +40,7 @@ class LearnedArray(keras.layers.Layer):
 
     def call(self, like, rows=None):
         array = self.array if rows is None else ops.take(self.array, rows, axis=0)
-        array = ops.cast(array, self.compute_dtype)[None]
-        return ops.broadcast_to(array, (ops.shape(like)[0], *ops.shape(array)[1:]))
+        return for_each_example(ops.cast(array, self.compute_dtype), like)
 
     def assign_resized(self, source, old_grid, new_grid):
         """Takes over the vectors of another `LearnedArray`, one for each place of a grid, on another grid.
@@ -53,8 +53,15 @@ class LearnedArray(keras.layers.Layer):
         self.array.assign(resize_positions(array, tuple(old_grid), tuple(new_grid)))
 
     def compute_output_spec(self, like, rows=None):
-        length = self.length if rows is None else rows.shape[0]
+        length = self.length if rows is None else rows.shape[-1]
         return keras.KerasTensor((like.shape[0], length, self.dim), dtype=self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "length": self.length, "dim": self.dim, "stddev": self.stddev}
+
+
+def for_each_example(array, like):
+    """Returns `(B, T, C)`: an array `(T, C)` for each of the B examples of `like`, or one that is theirs."""
+    if len(array.shape) == 3:
+        return array
+    return ops.broadcast_to(array[None], (ops.shape(like)[0], *ops.shape(array)))

@@ -111,7 +111,7 @@ class PerceiverParts:
             asking = elements[source]
             if self.output_adapters[name].leading is not None:
                 asking = asking[:, : _product(pictures[name]["grid"])]
-            queries[name] = ops.take(asking, rows[name], axis=1) if name in rows else asking
+            queries[name] = _rows(asking, rows[name]) if name in rows else asking
         return queries
 
     def pictures(self, outputs, given: StreamInputs) -> dict:
@@ -152,7 +152,7 @@ class PerceiverParts:
             if self.output_adapters[name].leading is not None:
                 masks[name] = keep[:, : _product(pictures[name]["grid"])]
             if name in rows:
-                masks[name] = ops.take(masks[name], rows[name], axis=1)
+                masks[name] = _rows(masks[name], rows[name])
         return masks
 
     def decode(
@@ -245,6 +245,15 @@ def _check_picture(name, adapter, grid):
 def asking_grid(adapter, grid):
     """Returns the sizes of the part of an input's grid whose elements ask for an output."""
     return tuple(grid) if adapter.leading is None else (adapter.leading, *grid[1:])
+
+
+def _rows(x, rows):
+    """Returns some elements of `(B, T, ...)`: those `(R,)` of every example, or `(B, R)`, of each its own."""
+    if len(rows.shape) == 1:
+        return ops.take(x, rows, axis=1)
+    for _ in x.shape[2:]:
+        rows = ops.expand_dims(rows, -1)
+    return ops.take_along_axis(x, rows, axis=1)
 
 
 def _table(stem):

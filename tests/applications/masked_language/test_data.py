@@ -32,11 +32,18 @@ def equal(first, second):
 
 def test_a_batch_hides_words_and_says_where(data, config, preprocessor):
     (x, labels, weight), *_ = batches(training_dataset(data, config, preprocessor), 1)
-    assert x["text"].shape == labels.shape == weight.shape == x["padding_mask"]["text"].shape == (4, 24)
-    assert (weight == (x["text"] == MASK)).all() and 0 < weight.sum() < weight.size / 2
-    assert (x["text"][weight == 0] == labels[weight == 0]).all()
-    assert (x["padding_mask"]["text"] == (labels != 0)).all()
-    assert Bytes().decode(labels[0]).isascii() and (labels[weight == 1] > 5).all()
+    places = x["mask_positions"]
+    assert x["text"].shape == x["padding_mask"]["text"].shape == (4, 24)
+    assert places.shape == labels.shape == weight.shape == (4, preprocessor.mask_selection_length)
+    hidden = x["text"] == MASK
+    assert (weight.sum(1) == hidden.sum(1)).all() and 0 < weight.sum() < weight.size / 2
+    for row in range(4):
+        assert (np.sort(places[row][weight[row] == 1]) == np.flatnonzero(hidden[row])).all()
+    assert (x["padding_mask"]["text"] == (x["text"] != 0)).all()
+    whole = x["text"][0].copy()
+    whole[places[0][weight[0] == 1]] = labels[0][weight[0] == 1]
+    assert "dog" in Bytes().decode(whole) or Bytes().decode(whole).isascii()
+    assert (labels[weight == 1] > 5).all() and not places[weight == 0].any()
 
 
 def test_training_goes_on_from_any_step(data, config, preprocessor):
@@ -53,8 +60,10 @@ def test_training_goes_on_from_any_step(data, config, preprocessor):
 def test_the_same_text_is_hidden_differently_in_another_pass(data, config, preprocessor):
     rows = {}
     for x, labels, _ in batches(training_dataset(data, config, preprocessor), 700):
-        for row, label in zip(x["text"], labels, strict=True):
-            rows.setdefault(label.tobytes(), set()).add(row.tobytes())
+        for row, places, label in zip(x["text"], x["mask_positions"], labels, strict=True):
+            whole = row.copy()
+            whole[places[label > 5]] = label[label > 5]
+            rows.setdefault(whole.tobytes(), set()).add(row.tobytes())
     assert max(map(len, rows.values())) > 1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.applications.training.resume import assert_resumes_exactly
-from tests.backend import array
+from tests.backend import array, gradients
 from zorro_keras.applications.masked_language.masked_batches import MaskedBatches
 from zorro_keras.applications.masked_language.masked_language_model import MaskedLanguageModel
 from zorro_keras.applications.masked_language.preprocessor import MaskedLanguagePreprocessor
@@ -20,14 +20,24 @@ TEXTS = ["Two dogs and two dogs", "are four dogs.", "One cat"]
 
 
 def batch(model, texts=TEXTS, rate=0.5):
-    preprocessor = MaskedLanguagePreprocessor("bytes", model.length, rate, seed=3)
+    preprocessor = MaskedLanguagePreprocessor("bytes", model.length, rate, seed=3, mask_selection_length=20)
     return preprocessor(texts)
+
+
+def of_every_place(x, labels, weight):
+    """Returns a batch whose labels and weights are of all the text, instead of the places that are asked."""
+    rows, places = np.nonzero(weight)
+    all_labels = np.full(x["text"].shape, 5)
+    all_weights = np.zeros(x["text"].shape, "float32")
+    all_labels[rows, x["mask_positions"][rows, places]] = labels[rows, places]
+    all_weights[rows, x["mask_positions"][rows, places]] = 1.0
+    return {name: x[name] for name in ("text", "padding_mask")}, all_labels, all_weights
 
 
 def test_the_loss_is_the_mean_cross_entropy_over_what_is_hidden(model):
     x, labels, weight = batch(model)
     logits = array(model(x)["text"]).astype("float64")
-    assert logits.shape == (3, 24, 262)
+    assert logits.shape == (3, 20, 262)
     nats = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
     found = keras.Model.evaluate(model, x, labels, sample_weight=weight, verbose=0, return_dict=True)
     hidden = weight > 0
@@ -54,8 +64,37 @@ def test_the_masked_loss_weighs_every_hidden_id_alike_whatever_its_batch_hides(m
     assert abs(found["loss"] - found["masked_loss"]) > 1e-4  # the mean of the means of batches is another
 
 
+def test_asking_about_hidden_places_alone_is_asking_about_all_of_the_text(model):
+    """Loss, metrics and gradients: the places read the latents, not each other."""
+    hidden = batch(model)
+    whole = of_every_place(*hidden)
+    assert hidden[2].shape == (3, 20) and whole[2].shape == (3, 24) and 0 < whole[2].sum() == hidden[2].sum()
+    answers, all_answers = (array(model(x)["text"]) for x in (hidden[0], whole[0]))
+    expected = np.take_along_axis(all_answers, hidden[0]["mask_positions"][..., None], axis=1)
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+    figures = [
+        keras.Model.evaluate(model, x, labels, sample_weight=weight, verbose=0, return_dict=True)
+        for x, labels, weight in (hidden, whole)
+    ]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+
+    variables = model.trainable_variables
+
+    def gradients_of(x, labels, weight):
+        def loss(*values):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                return model.compute_loss(x, labels, model(x), weight)
+
+        return gradients(loss, *map(array, variables))
+
+    of_hidden, of_whole = gradients_of(*hidden), gradients_of(*whole)
+    assert max(np.abs(gradient).max() for gradient in of_whole) > 1e-2
+    for variable, found, wanted in zip(variables, of_hidden, of_whole, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6, err_msg=variable.path)
+
+
 def test_only_as_many_queries_are_asked_as_the_text_is_long(model):
-    x, _, _ = batch(model)
+    x, _, _ = of_every_place(*batch(model))
     short = {"text": x["text"][:, :21], "padding_mask": {"text": x["padding_mask"]["text"][:, :21]}}
     answer = array(model(short)["text"])
     assert answer.shape == (3, 21, 262)
@@ -63,7 +102,7 @@ def test_only_as_many_queries_are_asked_as_the_text_is_long(model):
 
 
 def test_padding_changes_nothing_and_text_does(model):
-    x, _, _ = batch(model)
+    x, _, _ = of_every_place(*batch(model))
     real = x["padding_mask"]["text"]
     before = array(model(x)["text"])
     noise = {**x, "text": np.where(real, x["text"], 77)}
@@ -123,6 +162,8 @@ def test_what_does_not_fit_is_named(model):
         model.preprocessor(TEXTS, np.zeros(3))
     with pytest.raises(ValueError, match="`mask_rate` within"):
         MaskedLanguagePreprocessor(mask_rate=1.5)
+    with pytest.raises(ValueError, match="`mask_selection_length` must be within 1 and the 8 ids"):
+        MaskedLanguagePreprocessor(length=8, mask_selection_length=9)
     with pytest.raises(ValueError, match="at most 24 ids"):
         model.preprocessor.encode_marked(["x" * 25])
     image = PerceiverIOBackbone.from_variant(
@@ -134,8 +175,8 @@ def test_what_does_not_fit_is_named(model):
 
 def test_the_preprocessor_works_eagerly_and_in_a_data_set(model):
     tf = pytest.importorskip("tensorflow")
-    eager = batch(model, rate=1.0)
     preprocessor = MaskedLanguagePreprocessor("bytes", model.length, 1.0)
+    eager = preprocessor(TEXTS)
     mapped = next(tf.data.Dataset.from_tensors(TEXTS).map(preprocessor).as_numpy_iterator())
     keras.tree.map_structure(np.testing.assert_array_equal, mapped, eager)
     assert mapped[0]["text"].shape == (3, 24) and (mapped[0]["text"][0, :21] == MASK).all()

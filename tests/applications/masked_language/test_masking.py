@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from zorro_keras.applications.masked_language.masking import encode_marked, mask_words
+from zorro_keras.applications.masked_language.masking import encode_marked, hidden_first, mask_words
 from zorro_keras.applications.pipelines.text_tokens import MASK, PAD, Bytes, SentencePiece
 
 TEXT = "The  old cat\nsat."
+TEXT_SEEN = "The  old cat/sat."
 
 
 def picture(text, hidden):
@@ -30,6 +31,33 @@ def test_padding_is_never_hidden():
     ids = np.array([[*Bytes().encode("a b"), PAD, PAD]])
     masked, hidden = mask_words(ids, Bytes(), 1.0, np.zeros(ids.shape))
     assert masked.tolist() == [[MASK, MASK, MASK, PAD, PAD]] and hidden.sum() == 3
+
+
+def test_where_too_much_would_be_hidden_the_words_of_the_largest_draws_stay_visible():
+    ids = np.array([Bytes().encode(TEXT)] * 2)
+    draws = np.ones((2, len(TEXT)))
+    draws[0, :4] = 0.01, 0.04, 0.03, 0.02  # of "The", "  old", " cat" and "/sat."
+    draws[1, 2] = 0.1
+    pictures = []
+    for most in (17, 16, 10, 7, 2, 0):
+        _, hidden = mask_words(ids, Bytes(), 0.15, draws, most)
+        pictures.append((picture(TEXT, hidden[0]), picture(TEXT, hidden[1])))
+        assert hidden.sum(1).max() <= most
+    firsts, others = zip(*pictures, strict=True)
+    assert firsts == (
+        "#" * 17,
+        "###  old#########",
+        "###  old cat#####",
+        "###  old cat/sat.",
+        TEXT_SEEN,
+        TEXT_SEEN,
+    )
+    assert others == ("The  old####/sat.",) * 4 + (TEXT_SEEN,) * 2
+
+
+def test_hidden_places_come_first_and_in_order():
+    hidden = np.array([[0, 1, 0, 1, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 1]], bool)
+    assert hidden_first(hidden, 3).tolist() == [[1, 3, 4], [0, 0, 0], [4, 0, 0]]
 
 
 def test_each_word_is_hidden_as_often_as_asked_whatever_its_length():

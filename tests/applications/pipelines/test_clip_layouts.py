@@ -466,6 +466,14 @@ def test_lists_of_ids_may_name_their_split(tmp_path, put):
     }
 
 
+def test_a_list_without_a_split_beside_one_that_has_it_is_refused(tmp_path, put):
+    write_list(tmp_path, "ids.txt", "-abcdefghij")
+    write_list(tmp_path, "test_ids.txt", "0123_567_90")
+    put("-abcdefghij.mp4", "0123_567_90.mp4")
+    with pytest.raises(SourceError, match="Either all clips name their split or none. Received: 1 of 2"):
+        read_source(tmp_path)
+
+
 def test_a_plain_folder_of_files_has_no_labels_and_cannot_be_classified(tmp_path, put):
     put("1.mp4", "2.wav", "3.mkv")
     source = read_source(tmp_path, test_fraction=0.34)

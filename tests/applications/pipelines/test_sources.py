@@ -42,7 +42,8 @@ def test_class_folders_are_read(tmp_path):
     touch(tmp_path, "dog/notes.txt", "dog/.hidden.mp4", "readme.md")
     source = read_source(tmp_path)
     assert source.label_names == ("cat", "dog")
-    assert [len(source.split(split).entries) for split in ("train", "val", "test")] == [27, 0, 3]
+    counts = [len(source.split(split).entries) for split in ("train", "val", "test")]
+    assert sum(counts) == 30 and counts[1] == 0 and 2 <= counts[2] <= 8
     assert {entry.label_indices for entry in source.entries} == {(0,), (1,)}
     assert source.entries[0].id == "cat/00.wav"
     assert source.entries[0].path == str(tmp_path / "cat/00.wav")
@@ -228,7 +229,7 @@ def test_parts_of_one_file_share_a_split(folder):
     for entry in source.entries:
         splits[entry.path].add(entry.split)
     assert all(len(found) == 1 for found in splits.values())
-    assert len(source.split("test").entries) == 20
+    assert 0 < len({entry.path for entry in source.split("test").entries}) < 10
     assert read_source(path, test_fraction=0.2, seed=1).split("test") != source.split("test")
     assert read_source(path, test_fraction=0.2).split("test") == source.split("test")
     assert not read_source(path, test_fraction=0.0).split("test").entries
@@ -243,10 +244,19 @@ def test_the_fingerprint_follows_the_data_and_not_their_place(tmp_path):
     assert read_source(tmp_path / "two").fingerprint != first
 
 
-@pytest.mark.parametrize(("count", "held_out"), [(1, 0), (2, 1), (5, 1), (6, 1), (14, 1), (16, 2)])
-def test_a_small_class_holds_out_at_least_one_of_several(tmp_path, count, held_out):
+@pytest.mark.parametrize(("count", "least"), [(1, 0), (2, 1), (5, 1), (14, 1)])
+def test_a_small_class_holds_out_at_least_one_of_several(tmp_path, count, least):
     touch(tmp_path, *(f"dog/{number}.mp4" for number in range(count)))
-    assert len(read_source(tmp_path).split("test").entries) == held_out
+    assert least <= len(read_source(tmp_path).split("test").entries) <= count // 2
+
+
+def test_what_was_trained_on_is_not_held_out_when_the_folder_grows(tmp_path):
+    touch(tmp_path, *(f"dog/{number}.mp4" for number in range(20)))
+    trained = {entry.id for entry in read_source(tmp_path).split("train").entries}
+    touch(tmp_path, *(f"dog/{number}.mp4" for number in range(20, 60)))
+    grown = read_source(tmp_path)
+    assert trained < {entry.id for entry in grown.split("train").entries}
+    assert {entry.id for entry in grown.split("test").entries} - {f"dog/{number}" for number in range(20)}
 
 
 def test_a_large_share_leaves_something_to_learn_from(tmp_path):
