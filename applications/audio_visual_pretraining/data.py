@@ -13,6 +13,7 @@ import tensorflow as tf
 from zorro_keras.applications.audio_visual_pretraining.config import Config
 from zorro_keras.applications.pipelines.batch_rows import WHOLE, BatchPart
 from zorro_keras.applications.pipelines.clip_data import UnlabelledClips, open_unlabelled_clips
+from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.packed_clips import pack_generated_clips
 from zorro_keras.applications.training import clip_batches
 
@@ -52,8 +53,16 @@ def training_dataset(
 
     Raises:
         SourceError: if the training split is empty.
+        ConfigError: if it has fewer clips than a batch: one would be compared with itself.
         ValueError: if `start_step` is negative.
     """
+    num_train, batch_size = len(data.split("train")), config.training.batch_size
+    if 0 < num_train < batch_size:
+        raise ConfigError(
+            f"`training.batch_size` must be at most the number of training clips, {num_train}: each of a "
+            f"batch is told from all others. Received: training.batch_size={batch_size}",
+            stage="config", reason="bad_value",
+        )  # fmt: skip
     batches = clip_batches.training_dataset(
         data, config, preprocessor, start_step=start_step, faults_path=faults_path, part=part, steps=steps
     )
@@ -70,7 +79,7 @@ def evaluation_dataset(
     split: str | None = None,
     faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
-    """The batches of one pass over a split, without anything random.
+    """The batches of one pass over a split, without anything random, clips of all kinds in each of them.
 
     Args:
         data: what `open_data` returns.
@@ -84,6 +93,6 @@ def evaluation_dataset(
         SourceError: if the split is empty.
     """
     dataset, ids = clip_batches.evaluation_dataset(
-        data, config, preprocessor, split=split, faults_path=faults_path
+        data, config, preprocessor, split=split, faults_path=faults_path, mixed=True
     )
     return dataset.map(lambda x, y, w: (x, {"labels": y, "presence": x["presence"]}, w)), ids

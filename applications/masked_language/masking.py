@@ -57,7 +57,7 @@ def hidden_first(hidden: np.ndarray, count: int) -> np.ndarray:
 
 
 def _fewer_words(hidden: np.ndarray, words: np.ndarray, draws: np.ndarray, most: int) -> np.ndarray:
-    """Returns what is hidden, without the words of the largest draws where a row hides more than `most` ids."""
+    """Returns what is hidden, without the words of the largest draws in rows that hide more than `most`."""
     hidden = hidden.copy()
     for row in np.flatnonzero(hidden.sum(axis=1) > most):
         for word in np.argsort(-draws[row, : words[row, -1] + 1], kind="stable"):

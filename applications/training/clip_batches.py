@@ -6,6 +6,7 @@ another gives after k batches.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -98,6 +99,7 @@ def evaluation_dataset(
     *,
     split: str | None = None,
     faults_path: str | Path | None = None,
+    mixed: bool = False,
 ) -> tuple[tf.data.Dataset, list[str]]:
     """The batches of one pass over a split, without anything random.
 
@@ -107,6 +109,8 @@ def evaluation_dataset(
         preprocessor: as for `training_dataset`.
         split: "train", "val" or "test"; None is `data.evaluation_split`.
         faults_path: optional path. Faults of media read directly are appended here.
+        mixed: bool. Clips come in the order of a hash of their ids. Class folders list one class after
+            another, so that a batch in the order of the source may hold one class alone.
 
     Returns:
         A dataset of `(x, y, sample_weight)`, and the ids in its order, each n times. The last batch is
@@ -116,6 +120,8 @@ def evaluation_dataset(
         SourceError: if the split is empty.
     """
     clips = data.split(split or data.evaluation_split)
+    if mixed:
+        clips = sorted(clips, key=lambda clip: hashlib.sha256(clip.id.encode()).digest())
     num_windows, geometry = config.data.test_clips, config.data.geometry
     examples = clip_examples(
         data,

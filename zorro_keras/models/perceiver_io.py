@@ -208,8 +208,8 @@ class PerceiverIOBackbone(AnyStreams, keras_hub.models.Backbone):
         Args:
             latents: float tensor `(B, L, D)`, from `encode`.
             outputs: names of the outputs to compute; `None` for all.
-            rows: dict of output to int tensor `(R,)`, flat indices of the queries to ask, or `(B, R)`, of each
-                example its own; `None` for all.
+            rows: dict of output to int tensor `(R,)`, flat indices of the queries to ask, or `(B, R)`, for
+                each example its own; `None` for all.
             queries: dict of output to float tensor `(B, O, E)`, to ask these instead of the output's own; see
                 `FourierPositions.at` for positions of one's own.
             query_mask: dict of output to bool tensor `(B, O)`, False = reads nothing. By default elements of
