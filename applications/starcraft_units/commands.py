@@ -34,6 +34,8 @@ def predict(
 ) -> int:
     """Prints which units of battles are selected: the first battles of each file.
 
+    A unit is named by its slot in the file, from 0, as in errors; masked slots count.
+
     Args:
         folder: of a run, or of a preset.
         source: npz or TFRecord file of battles, or a folder of them; `selected` need not be there.
@@ -55,14 +57,16 @@ def predict(
     for path in paths:
         file = open_unit_file(path, len(features))
         shown = range(min(len(file), MOST_BATTLES))
-        battles = [checked_battle(file[row], features, most, path=path, row=row).units for row in shown]
+        battles = [checked_battle(file[row], features, most, path=path, row=row) for row in shown]
         table = Table(
-            "battle", "units", "selected", f"the {top} most probable, by row", title=Text(str(path))
+            "battle", "units", "selected", f"the {top} most probable, by slot", title=Text(str(path))
         )
-        for row, (units, probabilities) in enumerate(zip(battles, _answers(model, battles), strict=True)):
+        answers = _answers(model, [battle.units for battle in battles])
+        for row, (battle, probabilities) in enumerate(zip(battles, answers, strict=True)):
             best = np.argsort(-probabilities, kind="stable")[:top]
-            listed = ", ".join(f"{unit} {probabilities[unit]:.0%}" for unit in best)
-            table.add_row(str(row), str(len(units)), str(int((probabilities > 0.5).sum())), Text(listed))
+            listed = ", ".join(f"{battle.slots[unit]} {probabilities[unit]:.0%}" for unit in best)
+            selected = int((probabilities > 0.5).sum())
+            table.add_row(str(row), str(len(battle.units)), str(selected), Text(listed))
         console.print(table)
         if len(file) > MOST_BATTLES:
             console.print(f"The first {MOST_BATTLES} of {len(file)} battles.")

@@ -1,8 +1,11 @@
+import io
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.applications.training.resume import assert_resumes_exactly
 from tests.backend import array
@@ -10,6 +13,7 @@ from zorro_keras.applications.pipelines.battle_generated import battle
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError, TrainingError
 from zorro_keras.applications.pipelines.unit_battle import Battle
 from zorro_keras.applications.pipelines.unit_files import write_battles
+from zorro_keras.applications.starcraft_units import commands
 from zorro_keras.applications.starcraft_units.model import build_model
 from zorro_keras.applications.starcraft_units.preprocessor import UnitPreprocessor
 from zorro_keras.applications.starcraft_units.unit_selector import TransformerUnitSelector, UnitSelector
@@ -114,6 +118,32 @@ def test_a_preset_holds_features_and_weights(name, request, tmp_path):
     assert twin.preprocessor.features == model.preprocessor.features
     inputs, _ = batch(model)
     np.testing.assert_allclose(array(twin(inputs)["selection"]), array(model(inputs)["selection"]), atol=1e-6)
+
+
+def shares_by_slot(model, source, monkeypatch):
+    """What `predict` prints of the first battle: the per cent of each slot."""
+    monkeypatch.setattr(commands, "open_model", lambda folder, kind: model)
+    text = io.StringIO()
+    assert commands.predict("run", str(source), top=24, console=Console(file=text, width=500)) == 0
+    return {int(slot): int(share) for slot, share in re.findall(r"(\d+) +(\d+)%", text.getvalue())}
+
+
+def asked(model, battles):
+    """The per cent of the units of each battle, rounded as they are printed."""
+    inputs = model.preprocessor.batch(battles)
+    shares = array(keras.ops.sigmoid(keras.Model.predict_on_batch(model, inputs)["selection"]))
+    return [
+        [round(100 * float(share)) for share in row[: len(units)]]
+        for row, units in zip(shares, battles, strict=True)
+    ]
+
+
+def test_units_are_named_by_their_slots_in_the_file(model, tmp_path, monkeypatch):
+    units = battle(np.random.default_rng(0)).units[:4]
+    mask = np.array([True, False, True, True])
+    np.savez(tmp_path / "battle.npz", units=units, padding_mask=mask)
+    shares = shares_by_slot(model, tmp_path / "battle.npz", monkeypatch)
+    assert shares == dict(zip((0, 2, 3), asked(model, [units[mask]])[0], strict=True))
 
 
 def test_battles_of_any_size_are_padded_to_few_shapes(model):
