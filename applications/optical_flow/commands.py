@@ -98,8 +98,9 @@ def evaluate(
 
     Returns:
         Dict with `html` and `json`, the files written; `split`, or "all"; `num_pairs`, `end_point_error` in
-        pixels, `fl_all`, a share, and `zero_flow_error`, the end-point error of seeing no motion. The rest is
-        in `report.json`: by region, the worst pairs, those not read.
+        pixels, `mean_of_pairs`, that of the pairs' own end-point errors, `fl_all`, a share, and
+        `zero_flow_error`, the end-point error of seeing no motion. The rest is in `report.json`: by pass, by
+        region, the worst pairs, those not read.
 
     Raises:
         ZorroError: if the run or the data cannot be used.
@@ -120,7 +121,7 @@ def evaluate(
     }
     folder = run.folder.report if out is None else out
     files = write_report(folder, report, report_page(report, evaluation.pictures()))
-    names = ("split", "num_pairs", "end_point_error", "fl_all", "zero_flow_error")
+    names = ("split", "num_pairs", "end_point_error", "mean_of_pairs", "fl_all", "zero_flow_error")
     return {**files, **{name: report[name] for name in names}}
 
 

@@ -2,19 +2,10 @@
 
 import numpy as np
 
+from tests.applications.optical_flow.sizes import NoMotion
 from tests.image_maker import write
 from zorro_keras.applications.optical_flow.answers import write_video
 from zorro_keras.applications.pipelines.encode_mp4 import encode_mp4
-
-
-class NoMotion:
-    """Stands in for a `TiledFlow`."""
-
-    def places(self, size_px):
-        return []
-
-    def __call__(self, first, second):
-        return np.zeros((*first.shape[:2], 2), "float32")
 
 
 def film(folder, num_frames):

@@ -59,6 +59,7 @@ def test_flying_things_goes_into_future_and_past(tmp_path):
     assert (source.layout, source.names_splits) == ("flying_things", True)
     # Of three frames two have a next one, and two one before; the rest leads to a frame that is not there.
     assert len(source.entries) == 3 * 4 and len(source.split("test")) == 4
+    assert {entry.rendering for entry in source.entries} == {"frames_cleanpass"}
     by_id = {entry.id: entry for entry in source.entries}
     check_pair(by_id["frames_cleanpass/TRAIN/B/0000/into_future/left/0006"], source.root, 6, 7, 6)
     check_pair(by_id["frames_cleanpass/TEST/A/0000/into_past/left/0008"], source.root, 8, 7, 8)

@@ -1,0 +1,58 @@
+"""What an evaluation adds up, of a model that sees no motion."""
+
+import numpy as np
+import pytest
+
+from tests import flow_maker as made
+from tests.applications.optical_flow.sizes import NoMotion
+from zorro_keras.applications.optical_flow.evaluation import Evaluation
+from zorro_keras.applications.optical_flow.report import report_page
+from zorro_keras.applications.pipelines.accounted_reading import Reading
+from zorro_keras.applications.pipelines.flow_pairs import FlowPair
+from zorro_keras.applications.pipelines.flow_sources import read_flow_source
+
+
+def pair(length_px, height, width):
+    """All pixels move to the right."""
+    flow = np.stack([np.full((height, width), length_px), np.zeros((height, width))], axis=-1)
+    frames = np.zeros((2, height, width, 3), "uint8")
+    return FlowPair(frames, flow.astype("float32"), np.ones((height, width), bool), None)
+
+
+def page_of(figures, evaluation):
+    report = {**figures, **dict.fromkeys(("run", "data", "layout", "split", "backend"), "any")}
+    return report_page(report, evaluation.pictures())
+
+
+def test_passes_are_measured_apart_by_pixels_and_by_pairs():
+    evaluation = Evaluation(NoMotion())
+    for name, length, width in (("clean/a", 1.0, 7), ("clean/b", 5.0, 21), ("final/a", 11.0, 7)):
+        evaluation.add(name, pair(length, 3, width), name.split("/")[0])
+    figures = evaluation.figures()
+    assert list(figures["passes"]) == ["clean", "final"]
+    clean, final = figures["passes"].values()
+    assert (clean["num_pairs"], clean["pixels"], final["num_pairs"]) == (2, 84, 1)
+    assert clean["end_point_error"] == pytest.approx((1 + 3 * 5) / 4)
+    assert clean["mean_of_pairs"] == pytest.approx(3) and clean["fl_all"] == pytest.approx(0.75)
+    assert final["end_point_error"] == final["mean_of_pairs"] == pytest.approx(11)
+    assert figures["end_point_error"] == pytest.approx((1 + 3 * 5 + 11) / 5)
+    assert figures["mean_of_pairs"] == pytest.approx((1 + 5 + 11) / 3)
+    page = page_of(figures, evaluation)
+    assert "<td>clean</td><td>2</td><td>84</td><td>4.00 px</td>" in page and "11.00 px" in page
+    assert "as published for KITTI: 5.67 px" in page
+
+
+def test_the_passes_are_those_of_sintel(tmp_path):
+    source, evaluation = read_flow_source(made.sintel(tmp_path)), Evaluation(NoMotion())
+    evaluation.add_all(source.entries, Reading(source.root))
+    assert {name: part["num_pairs"] for name, part in evaluation.figures()["passes"].items()} == {
+        "clean": 4, "final": 4
+    }  # fmt: skip
+
+
+def test_where_there_is_one_pass_it_is_not_told_twice(tmp_path):
+    source, evaluation = read_flow_source(made.kitti(tmp_path)), Evaluation(NoMotion())
+    evaluation.add_all(source.entries, Reading(source.root))
+    figures = evaluation.figures()
+    assert figures["num_pairs"] == 4 and figures["passes"] == {}
+    assert "Pass by pass" not in page_of(figures, evaluation)
