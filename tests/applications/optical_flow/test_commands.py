@@ -257,7 +257,7 @@ def test_what_cannot_be_answered_is_said(folder, run, tmp_path):
     encode_mp4(str(tmp_path / "one.mp4"), made.picture(0, 22, 26)[None], 10, None, None)
     with pytest.raises(MediaError, match="a single frame: there is no motion to see"):
         commands.predict(run, tmp_path / "one.mp4", out=tmp_path)
-    with pytest.raises(ConfigError, match="holds no run"):
+    with pytest.raises(ConfigError, match=f"preset of a run(?s:.*)Give the run: {run}"):
         commands.evaluate(run / "preset", folder)
 
 

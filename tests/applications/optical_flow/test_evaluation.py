@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 
 from tests import flow_maker as made
-from tests.applications.optical_flow.sizes import NoMotion
+from tests.applications.optical_flow.sizes import SETTINGS, NoMotion
+from zorro_keras.applications.optical_flow import commands
+from zorro_keras.applications.optical_flow.config import CONFIGS
 from zorro_keras.applications.optical_flow.evaluation import Evaluation
+from zorro_keras.applications.optical_flow.model import build_model
 from zorro_keras.applications.optical_flow.report import report_page
 from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.flow_pairs import FlowPair
 from zorro_keras.applications.pipelines.flow_sources import read_flow_source
+from zorro_keras.applications.training import open_model
+from zorro_keras.applications.training.config import apply_overrides
 
 
 def pair(length_px, height, width):
@@ -56,3 +61,25 @@ def test_where_there_is_one_pass_it_is_not_told_twice(tmp_path):
     figures = evaluation.figures()
     assert figures["num_pairs"] == 4 and figures["passes"] == {}
     assert "Pass by pass" not in page_of(figures, evaluation)
+
+
+def test_a_preset_is_measured_on_all_pairs_unless_the_data_say_which(tmp_path, monkeypatch):
+    model = build_model(apply_overrides(CONFIGS["tiny"], [*SETTINGS, "data.flow_scale=7"]))
+    model.save_to_preset(str(tmp_path / "preset"))
+    monkeypatch.setattr(open_model, "open_model", lambda folder, kind: model)  # read once is enough
+    measured = []
+
+    def tiled(task, *options):
+        measured.append(task)
+        return NoMotion()
+
+    monkeypatch.setattr(commands, "_tiled", tiled)
+    kitti = made.kitti(tmp_path / "kitti")
+    named = made.triples(tmp_path / "named", count=3, splits=("train", "val"))
+    for data, whole, split, num_pairs in (
+        (kitti, False, "all", 4), (kitti, True, "all", 4), (named, False, "val", 3), (named, True, "all", 6)
+    ):  # fmt: skip
+        figures = commands.evaluate(tmp_path / "preset", data, whole=whole)
+        assert (figures["split"], figures["num_pairs"]) == (split, num_pairs)
+    assert (tmp_path / "preset" / "report" / "report.html").exists()
+    assert [task.flow_scale for task in measured] == [7.0] * 4
