@@ -126,21 +126,34 @@ def evaluate(
 
 
 def _outcomes(run: Run, data: Any, *, whole: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits, selections and masks of all battles, `(N, M)`."""
+    """Logits, selections and masks of all battles, `(N, M)`, also where each unit was shown alone."""
+    slots = run.config.data.num_units
     batches, _ = evaluation_dataset(data, run.config, run.task.preprocessor, whole=whole)
     found: tuple[list[np.ndarray], ...] = ([], [], [])
     for x, y, _ in batches.as_numpy_iterator():
         logits = np.asarray(keras.Model.predict_on_batch(run.task, x)["selection"])
         for kept, array in zip(found, (logits, y > 0, x["padding_mask"]["units"]), strict=True):
-            kept.append(array)
+            kept.append(array.reshape(-1, slots))
     logits, selected, real = map(np.concatenate, found)
     check_finite(logits[real], "evaluate")
     return logits, selected, real
 
 
 def _answers(model: UnitSelector, battles: list[np.ndarray]) -> list[np.ndarray]:
-    """Returns each unit's probability to be selected, `(M_i,)` of each battle."""
+    """Returns each unit's probability to be selected, `(M_i,)` of each battle.
+
+    A model that was trained on battles of one unit is asked about each unit alone.
+    """
     batch = pad_battles(battles, model.preprocessor.num_units)
-    logits = np.asarray(keras.Model.predict_on_batch(model, batch)["selection"])
+    if model.preprocessor.alone:
+        logits = np.stack([_alone(model, batch, row) for row in range(len(battles))])
+    else:
+        logits = np.asarray(keras.Model.predict_on_batch(model, batch)["selection"])
     probabilities = to_probabilities(logits, multi_label=True)
     return [row[: len(units)] for row, units in zip(probabilities, battles, strict=True)]
+
+
+def _alone(model: UnitSelector, batch: dict[str, Any], row: int) -> np.ndarray:
+    """The logits `(M,)` of a battle's slots, each in a battle of its own."""
+    apart = keras.tree.map_structure(lambda values: values[row][:, None], batch)
+    return np.asarray(keras.Model.predict_on_batch(model, apart)["selection"])[:, 0]

@@ -18,6 +18,8 @@ from zorro_keras.applications.starcraft_units.model import build_model
 from zorro_keras.applications.starcraft_units.preprocessor import UnitPreprocessor
 from zorro_keras.applications.starcraft_units.unit_selector import TransformerUnitSelector, UnitSelector
 from zorro_keras.applications.training.config import apply_overrides
+from zorro_keras.applications.training.run import Run
+from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.models import PerceiverIOBackbone
 
 
@@ -144,6 +146,33 @@ def test_units_are_named_by_their_slots_in_the_file(model, tmp_path, monkeypatch
     np.savez(tmp_path / "battle.npz", units=units, padding_mask=mask)
     shares = shares_by_slot(model, tmp_path / "battle.npz", monkeypatch)
     assert shares == dict(zip((0, 2, 3), asked(model, [units[mask]])[0], strict=True))
+
+
+def test_a_model_that_saw_units_alone_is_asked_about_each_alone(config, tmp_path, monkeypatch):
+    model = build_model(apply_overrides(config, ["data.alone=true"]))
+    model.save_to_preset(str(tmp_path / "preset"))
+    units = battle(np.random.default_rng(0)).units[:4]
+    write_battles(tmp_path / "battle.npz", [Battle(units)])
+    asked_about, predict_on_batch = [], keras.Model.predict_on_batch
+
+    def recorded(model, inputs):
+        asked_about.append(inputs["units"].shape)
+        return predict_on_batch(model, inputs)
+
+    twin = UnitSelector.from_preset(str(tmp_path / "preset"))
+    monkeypatch.setattr(keras.Model, "predict_on_batch", recorded)
+    shares = shares_by_slot(twin, tmp_path / "battle.npz", monkeypatch)
+    assert asked_about == [(16, 1, 8)]
+    assert shares == {slot: share for slot, (share,) in enumerate(asked(model, [u[None] for u in units]))}
+
+
+def test_battles_whose_units_were_shown_alone_are_counted_whole(battles, config, tmp_path, monkeypatch):
+    config = apply_overrides(config, ["data.alone=true"])
+    run = Run(RunFolder(tmp_path), "starcraft_units", config, (), "", (), build_model(config))
+    monkeypatch.setattr(commands, "open_run", lambda folder: run)
+    figures = commands.evaluate(tmp_path, battles)
+    assert figures["num_battles"] == 11 < figures["num_units"]
+    assert figures["exact_selection"] < figures["unit_accuracy"]  # of battles, not of units
 
 
 def test_battles_of_any_size_are_padded_to_few_shapes(model):
