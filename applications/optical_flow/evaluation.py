@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ from zorro_keras.applications.pipelines.flow_pictures import flow_colours
 from zorro_keras.applications.pipelines.order import evaluation_order
 
 _NUM_WORST = 12
+# Whole pairs are large, and a model is slower than any disk: more that wait would only take memory.
+_PAIRS_AHEAD = 4
 
 
 @dataclass
@@ -94,6 +96,7 @@ class Evaluation:
         def read(index: int) -> FlowPair:
             return read_pair(entries[index], root=reading.root, max_pixels=reading.max_pixels)
 
+        reading = replace(reading, num_ahead=_PAIRS_AHEAD)
         ids = [entry.id for entry in entries]
         for _, index, pair in accounted(ids, partial(evaluation_order, len(ids)), read, reading):
             if pair is None:
