@@ -19,7 +19,7 @@ Format = Literal["saved_model", "tf_serving", "onnx", "litert"]
 class Evaluate:
     """Writes the report of a run; of a model of sound and picture, what each head knows from each of them.
 
-    A preset of image_classification or masked_language is measured too: published weights, for example.
+    A preset of image_classification, masked_language or optical_flow is measured too: published weights, say.
     """
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN")]

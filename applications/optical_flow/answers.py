@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
@@ -51,6 +52,8 @@ def write_pair(
 def write_video(flow: TiledFlow, path: Path, out: Path) -> list[Path]:
     """Writes the flow from each frame of a video to the next, in constant memory.
 
+    Frames that an earlier video left in the folder go away before; what was written stays if this one fails.
+
     Returns:
         The folders of flow and colours, and the video of both, at the rate of the file.
 
@@ -67,9 +70,22 @@ def write_video(flow: TiledFlow, path: Path, out: Path) -> list[Path]:
             path=path, stage="predict", reason="empty_stream", advice="Give two pictures, or a longer video.",
         )  # fmt: skip
     folders = [output_folder(out / name) for name in ("flow", "colours")]
+    _clear(*folders)
     film = out / f"{path.stem}_side_by_side.mp4"
     encode_mp4(str(film), _rows(chain([first], fields), folders), rate_hz, None, None)
     return [*folders, film]
+
+
+def _clear(flow: Path, colours: Path) -> None:
+    """Takes away the frames of an earlier film, which may be longer: numbers that both folders hold.
+
+    A number in one of them alone may be a file of the user's own.
+    """
+    for path in flow.glob("*.flo"):
+        picture = colours / f"{path.stem}.png"
+        if re.fullmatch("[0-9]{6,}", path.stem) and picture.is_file():
+            path.unlink()
+            picture.unlink()
 
 
 def _fields(flow: TiledFlow, path: Path) -> Iterator[tuple[np.ndarray, FlowField]]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from zorro_keras.applications.optical_flow.answers import write_pair, write_video
+from zorro_keras.applications.optical_flow.config import config_of_preset
 from zorro_keras.applications.optical_flow.data import open_data
 from zorro_keras.applications.optical_flow.evaluation import Evaluation
 from zorro_keras.applications.optical_flow.optical_flow import OpticalFlow
@@ -20,9 +21,9 @@ from zorro_keras.applications.optical_flow.tiles import Grid
 from zorro_keras.applications.pipelines.faults import ConfigError
 from zorro_keras.applications.pipelines.flow_pairs import is_picture
 from zorro_keras.applications.pipelines.source_data import SourceData
-from zorro_keras.applications.training.open_model import open_model
+from zorro_keras.applications.training.open_model import open_measured, open_model
 from zorro_keras.applications.training.report_files import write_report
-from zorro_keras.applications.training.run import Run, open_run
+from zorro_keras.applications.training.run import Run
 
 
 def predict(
@@ -82,15 +83,16 @@ def evaluate(
     grid: Grid = "even",
     whole: bool = False,
 ) -> dict[str, Any]:
-    """Measures a run on whole pairs and writes a report.
+    """Measures a model on whole pairs and writes a report.
 
     Pairs are those of the split "test", or of "val" where there is no test split. Where the data name no
-    splits, that is known of the run's own data alone: a scene more deals them anew.
+    splits, that is known of a run's own data alone: a scene more deals them anew. For a preset, which does
+    not know what it was trained on, all pairs of such data are measured.
 
     Args:
-        run_dir: folder of the run.
+        run_dir: folder of a run, or of a preset.
         data_path: pairs with flow, as for training.
-        out: optional folder. `report/` in the run by default.
+        out: optional folder. `report/` in the run or the preset by default.
         max_megabytes: optional float. The most memory of a batch of tiles beside the weights.
         grid: "even" or "released": how tiles are spread, see `tile_starts`.
         whole: bool. All pairs are measured, as none of them was trained on: for data without splits, as
@@ -98,13 +100,14 @@ def evaluate(
 
     Returns:
         Dict with `html` and `json`, the files written; `split`, or "all"; `num_pairs`, `end_point_error` in
-        pixels, `fl_all`, a share, and `zero_flow_error`, the end-point error of seeing no motion. The rest is
-        in `report.json`: by region, the worst pairs, those not read.
+        pixels, `mean_of_pairs`, that of the pairs' own end-point errors, `fl_all`, a share, and
+        `zero_flow_error`, the end-point error of seeing no motion. The rest is in `report.json`: by pass, by
+        region, the worst pairs, those not read.
 
     Raises:
-        ZorroError: if the run or the data cannot be used.
+        ZorroError: if the model or the data cannot be used.
     """
-    run = open_run(run_dir)
+    run = open_measured(run_dir, OpticalFlow, config_of_preset)
     data = open_data(data_path, run.config)
     split = _split_of(run, data, data_path, whole)
     evaluation = Evaluation(_tiled(run.task, max_megabytes, grid))
@@ -120,7 +123,7 @@ def evaluate(
     }
     folder = run.folder.report if out is None else out
     files = write_report(folder, report, report_page(report, evaluation.pictures()))
-    names = ("split", "num_pairs", "end_point_error", "fl_all", "zero_flow_error")
+    names = ("split", "num_pairs", "end_point_error", "mean_of_pairs", "fl_all", "zero_flow_error")
     return {**files, **{name: report[name] for name in names}}
 
 
@@ -129,6 +132,8 @@ def _split_of(run: Run, data: SourceData, path: str | os.PathLike[str], whole: b
     if whole:
         run.check_new(data, path)
         return None
+    if not run.data_fingerprint:  # a preset
+        return data.evaluation_split if data.source.names_splits else None
     if data.fingerprint != run.data_fingerprint and not data.source.names_splits:
         raise ConfigError(
             "These are not the data that the run was trained on, and they do not name what to measure on.",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 from zorro_keras.applications.pipelines.flow_ranges import FlowRanges
 from zorro_keras.applications.training.config import TrainingConfig, check, check_least, check_within
 from zorro_keras.applications.training.file_config import FileReadingConfig
+
+if TYPE_CHECKING:
+    from zorro_keras.applications.optical_flow.preprocessor import FlowPreprocessor
 
 
 @dataclass(frozen=True)
@@ -231,3 +234,15 @@ CONFIGS = {
     "paper_conv_separate": _paper("optical_flow_conv_separate"),  # 1.90, 2.53, 6.66
     "paper_conv_light": _paper("optical_flow_conv_light"),  # 2.06, 2.67, 6.12: 16 layers, 1024 latents
 }
+
+
+def config_of_preset(preprocessor: FlowPreprocessor) -> Config:
+    """Returns a configuration to read pairs for a preset. Its model and training are not the preset's.
+
+    Pairs that cannot be read are left out, which a report says, up to a tenth of them.
+
+    Args:
+        preprocessor: of the preset.
+    """
+    settings = {name: getattr(preprocessor, name) for name in ("size_px", "flow_scale")}
+    return replace(CONFIGS["paper"], data=DataConfig(on_error="skip", max_bad_fraction=0.1, **settings))

@@ -21,6 +21,7 @@ _REGIONS = {
     "s10_40": "10 to 40 px",
     "s40_plus": "40 px and faster",
 }
+_HEADS = ("pixels", "end-point error", "outliers", "of no motion")
 _STYLE = """
 td, th { text-align: right; } td:first-child, th:first-child { text-align: left; }
 .pair { display: flex; flex-wrap: wrap; gap: 12px; margin-bottom: 4px; }
@@ -39,7 +40,10 @@ def report_page(report: Mapping[str, Any], pictures: Mapping[str, Mapping[str, n
         f'<p><span class="big">{_pixels(report["end_point_error"])}</span>end-point error &emsp;'
         f'<span class="big">{percent(report["fl_all"])}</span>outliers (Fl) &emsp;'
         f'<span class="big">{_pixels(report["zero_flow_error"])}</span>error of seeing no motion</p>',
+        f"<p>Mean of the pairs' own end-point errors, as published for KITTI: "
+        f"{_pixels(report['mean_of_pairs'])}</p>",
         facts(report, ("run", "data", "layout", "split", "backend", "num_pairs")),
+        *_passes(report["passes"]),
         "<h2>Region by region</h2>" + _regions(report["regions"]),
         f'<h2>The worst pairs</h2><p class="soft">Colours: direction, full at {FULL_COLOUR_PX:g} px; white '
         f"does not move, black is not known.</p>{_image(colour_wheel(), 'colour wheel')}",
@@ -49,18 +53,29 @@ def report_page(report: Mapping[str, Any], pictures: Mapping[str, Mapping[str, n
     return page("Where the pixels go", parts, _STYLE)
 
 
-def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
+def _passes(passes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if not passes:
+        return []
     rows = [
-        (
-            _REGIONS[name],
-            f"{region['pixels']:,}",
-            _pixels(region["end_point_error"]),
-            percent(region["fl_all"]),
-            _pixels(region["zero_flow_error"]),
-        )
-        for name, region in regions.items()
+        (name, figures["num_pairs"], *_cells(figures), _pixels(figures["mean_of_pairs"]))
+        for name, figures in passes.items()
     ]
-    return table(("region", "pixels", "end-point error", "outliers", "of no motion"), rows)
+    return ["<h2>Pass by pass</h2>" + table(("pass", "pairs", *_HEADS, "mean of pairs"), rows)]
+
+
+def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [(_REGIONS[name], *_cells(region)) for name, region in regions.items()]
+    return table(("region", *_HEADS), rows)
+
+
+def _cells(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """What stands below `_HEADS`."""
+    return (
+        f"{figures['pixels']:,}",
+        _pixels(figures["end_point_error"]),
+        percent(figures["fl_all"]),
+        _pixels(figures["zero_flow_error"]),
+    )
 
 
 def _pair(row: Mapping[str, Any], pictures: Mapping[str, np.ndarray]) -> str:

@@ -35,6 +35,7 @@ class Reading:
         num_workers: int >= 1. Threads that read and decode; decoding does not hold Python's lock.
         max_pixels: int. Larger pictures are refused before they are decoded.
         faults_path: optional path. Faults are appended here as JSON lines.
+        num_ahead: optional int >= 1. What is read and waits to be used, at most; None for 8 for each worker.
     """
 
     root: str
@@ -43,6 +44,7 @@ class Reading:
     num_workers: int = 2
     max_pixels: int = MAX_PIXELS
     faults_path: str | Path | None = None
+    num_ahead: int | None = None
 
 
 def accounted(
@@ -73,7 +75,8 @@ def accounted(
         return _guarded(read, index, ids[index])
 
     with ThreadPoolExecutor(reading.num_workers, thread_name_prefix="read") as pool:
-        results = _in_order(pool, places, guarded, reading.num_workers)
+        num_ahead = reading.num_ahead or _AHEAD_PER_WORKER * reading.num_workers
+        results = _in_order(pool, places, guarded, num_ahead)
         while True:
             num_left = num_all - position % num_all
             rest = rest_of_pass(order_from(position), position + num_left)
@@ -107,14 +110,14 @@ def _guarded(read: Callable[[int], T], index: int, name: str) -> T | ZorroError:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, places: Iterator[tuple[int, int]], read: Callable[[int], Any], num_workers: int
+    pool: ThreadPoolExecutor, places: Iterator[tuple[int, int]], read: Callable[[int], Any], num_ahead: int
 ) -> Iterator[tuple[int, int, Any]]:
     """Reads ahead in threads and gives position, index and result in the order of `places`."""
     waiting: deque[tuple[int, int, Future]] = deque()
     try:
         for position, index in places:
             waiting.append((position, index, pool.submit(read, index)))
-            if len(waiting) >= _AHEAD_PER_WORKER * num_workers:
+            if len(waiting) >= num_ahead:
                 first = waiting.popleft()
                 yield first[0], first[1], first[2].result()
         while waiting:

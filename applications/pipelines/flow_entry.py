@@ -17,6 +17,7 @@ class FlowEntry:
         occlusion: optional str. A picture, white where the pixel is not seen in the second frame.
         invalid: optional str. A picture, white where the flow must not be used.
         matched_flow: optional str. Flow known only where the pixel is seen in both frames.
+        rendering: str. The pass that made the frames, such as "clean"; empty where there is but one.
     """
 
     id: str
@@ -28,6 +29,7 @@ class FlowEntry:
     occlusion: str | None = None
     invalid: str | None = None
     matched_flow: str | None = None
+    rendering: str = ""
 
     @property
     def files(self) -> tuple[str, ...]:

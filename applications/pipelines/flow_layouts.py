@@ -43,6 +43,7 @@ def _sintel_pass(training: Path, name: str) -> Iterator[FlowEntry]:
             str(second),
             str(flow),
             scene,
+            rendering=name,
             **{kind: str(path) for kind, path in masks.items()},
         )
 
@@ -103,9 +104,8 @@ def _things_pass(root: Path, name: str) -> Iterator[FlowEntry]:
         # Scenes are numbered anew below each letter.
         where = f"{split}/{letter}/{scene}"
         identity = f"{name}/{where}/{direction}/{side}/{number[1]}"
-        yield FlowEntry(
-            identity, str(first), str(second), str(flow), where, "train" if split == "TRAIN" else "test"
-        )
+        files = (str(first), str(second), str(flow))
+        yield FlowEntry(identity, *files, where, "train" if split == "TRAIN" else "test", rendering=name)
 
 
 def kitti(root: Path) -> Iterator[FlowEntry] | None:

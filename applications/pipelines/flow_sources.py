@@ -91,7 +91,8 @@ def read_flow_source(
         seed: int. Chooses that share.
 
     Raises:
-        SourceError: if the folder has none of the layouts, is empty, or lacks a file that belongs to a pair.
+        SourceError: if the folder has none of the layouts, is empty, lacks a file that belongs to a pair, or
+            names the split of some pairs and not of others.
     """
     root = Path(path)
     if not root.is_dir():
@@ -107,15 +108,15 @@ def read_flow_source(
             path=path, stage="read_source", reason="empty_source",
             advice="Name the files NAME_1.png, NAME_2.png and NAME_flow.flo, or see the README of the task.",
         )  # fmt: skip
-    names_splits = all(entry.split for entry in entries)
     _check(entries, path)
+    names_splits = bool(entries[0].split)
     return FlowSource(
         name, tuple(_with_splits(entries, test_fraction, seed)), os.path.realpath(root), names_splits
     )
 
 
 def _with_splits(entries: list[FlowEntry], test_fraction: float, seed: int) -> list[FlowEntry]:
-    """Puts a share of the scenes without a split aside, at least one of several: the same for one seed."""
+    """Puts a share of scenes without splits aside, at least one of several: the same for one seed."""
     scenes = sorted({entry.scene for entry in entries if not entry.split})
     scenes.sort(key=lambda scene: (zlib.crc32(f"{seed} {scene}".encode()), scene))
     count = round(test_fraction * len(scenes))
@@ -134,6 +135,14 @@ def _check(entries: list[FlowEntry], path: str | os.PathLike[str]) -> None:
         raise SourceError(
             f"{len(twice)} pairs are listed twice, the first: {twice[:5]}.",
             path=path, stage="read_source", reason="duplicate_id",
+        )  # fmt: skip
+    # Dealing out the others would train on pairs that a person put where they are measured, or the reverse.
+    others = [entry.id for entry in entries if not entry.split]
+    if 0 < len(others) < len(entries):
+        raise SourceError(
+            f"Some pairs lie in a folder of a split, and {len(others)} do not, the first: {others[:5]}.",
+            path=path, stage="read_source", reason="bad_split",
+            advice="Put every pair into a folder such as `train`, `val` or `test`, or none of them.",
         )  # fmt: skip
     missing = [file for entry in entries for file in entry.files if not os.path.isfile(file)]
     if missing:

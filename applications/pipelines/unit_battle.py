@@ -19,10 +19,12 @@ class Battle:
     Attributes:
         units: float32 `(M, F)`, one row a unit, one column a feature.
         selected: bool `(M,)`, which units are selected; `None` where nobody said.
+        slots: int `(M,)`, where each unit stood among all slots; `None` for a battle that was not read.
     """
 
     units: np.ndarray
     selected: np.ndarray | None = None
+    slots: np.ndarray | None = None
 
 
 def checked_battle(
@@ -71,7 +73,7 @@ def checked_battle(
     slots = np.flatnonzero(real)
     _check_values(units[real], slots, features, path, row)
     with np.errstate(over="ignore"):  # in columns that no model is shown
-        return Battle(units[real].astype(np.float32), selected)
+        return Battle(units[real].astype(np.float32), selected, slots)
 
 
 def _check_values(

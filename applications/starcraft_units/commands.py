@@ -34,6 +34,8 @@ def predict(
 ) -> int:
     """Prints which units of battles are selected: the first battles of each file.
 
+    A unit is named by its slot in the file, from 0, as in errors; masked slots count.
+
     Args:
         folder: of a run, or of a preset.
         source: npz or TFRecord file of battles, or a folder of them; `selected` need not be there.
@@ -55,14 +57,16 @@ def predict(
     for path in paths:
         file = open_unit_file(path, len(features))
         shown = range(min(len(file), MOST_BATTLES))
-        battles = [checked_battle(file[row], features, most, path=path, row=row).units for row in shown]
+        battles = [checked_battle(file[row], features, most, path=path, row=row) for row in shown]
         table = Table(
-            "battle", "units", "selected", f"the {top} most probable, by row", title=Text(str(path))
+            "battle", "units", "selected", f"the {top} most probable, by slot", title=Text(str(path))
         )
-        for row, (units, probabilities) in enumerate(zip(battles, _answers(model, battles), strict=True)):
+        answers = _answers(model, [battle.units for battle in battles])
+        for row, (battle, probabilities) in enumerate(zip(battles, answers, strict=True)):
             best = np.argsort(-probabilities, kind="stable")[:top]
-            listed = ", ".join(f"{unit} {probabilities[unit]:.0%}" for unit in best)
-            table.add_row(str(row), str(len(units)), str(int((probabilities > 0.5).sum())), Text(listed))
+            listed = ", ".join(f"{battle.slots[unit]} {probabilities[unit]:.0%}" for unit in best)
+            selected = int((probabilities > 0.5).sum())
+            table.add_row(str(row), str(len(battle.units)), str(selected), Text(listed))
         console.print(table)
         if len(file) > MOST_BATTLES:
             console.print(f"The first {MOST_BATTLES} of {len(file)} battles.")
@@ -122,21 +126,34 @@ def evaluate(
 
 
 def _outcomes(run: Run, data: Any, *, whole: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits, selections and masks of all battles, `(N, M)`."""
+    """Logits, selections and masks of all battles, `(N, M)`, also where each unit was shown alone."""
+    slots = run.config.data.num_units
     batches, _ = evaluation_dataset(data, run.config, run.task.preprocessor, whole=whole)
     found: tuple[list[np.ndarray], ...] = ([], [], [])
     for x, y, _ in batches.as_numpy_iterator():
         logits = np.asarray(keras.Model.predict_on_batch(run.task, x)["selection"])
         for kept, array in zip(found, (logits, y > 0, x["padding_mask"]["units"]), strict=True):
-            kept.append(array)
+            kept.append(array.reshape(-1, slots))
     logits, selected, real = map(np.concatenate, found)
     check_finite(logits[real], "evaluate")
     return logits, selected, real
 
 
 def _answers(model: UnitSelector, battles: list[np.ndarray]) -> list[np.ndarray]:
-    """Returns each unit's probability to be selected, `(M_i,)` of each battle."""
+    """Returns each unit's probability to be selected, `(M_i,)` of each battle.
+
+    A model that was trained on battles of one unit is asked about each unit alone.
+    """
     batch = pad_battles(battles, model.preprocessor.num_units)
-    logits = np.asarray(keras.Model.predict_on_batch(model, batch)["selection"])
+    if model.preprocessor.alone:
+        logits = np.stack([_alone(model, batch, row) for row in range(len(battles))])
+    else:
+        logits = np.asarray(keras.Model.predict_on_batch(model, batch)["selection"])
     probabilities = to_probabilities(logits, multi_label=True)
     return [row[: len(units)] for row, units in zip(probabilities, battles, strict=True)]
+
+
+def _alone(model: UnitSelector, batch: dict[str, Any], row: int) -> np.ndarray:
+    """The logits `(M,)` of a battle's slots, each in a battle of its own."""
+    apart = keras.tree.map_structure(lambda values: values[row][:, None], batch)
+    return np.asarray(keras.Model.predict_on_batch(model, apart)["selection"])[:, 0]

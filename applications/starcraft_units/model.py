@@ -29,7 +29,8 @@ def build_model(config: Config, label_names: Sequence[str] = ()) -> UnitSelector
             stage="config", reason="bad_value",
         )  # fmt: skip
     model = config.model
-    preprocessor = UnitPreprocessor(feature_table(config.data.features), config.data.num_units)
+    features = feature_table(config.data.features)
+    preprocessor = UnitPreprocessor(features, config.data.num_units, config.data.alone)
     shared = {
         "num_layers": model.num_layers,
         "num_heads": model.num_heads,

@@ -24,6 +24,7 @@ class UnitPreprocessor(keras_hub.models.Preprocessor):
     Args:
         features: sequence of `EntityFeature`, or of dicts of their arguments: the columns of `units`.
         num_units: int. The most real units of a battle.
+        alone: bool. Whether the model was trained on battles of one unit each: it is to be asked so, too.
 
     Call arguments:
         x: dict with `units`, float `(B, M, F)`, and optionally `padding_mask`, a dict with `units`, bool
@@ -39,11 +40,12 @@ class UnitPreprocessor(keras_hub.models.Preprocessor):
 
     backbone_cls = PerceiverIOBackbone
 
-    def __init__(self, features, num_units=512, **kwargs):
+    def __init__(self, features, num_units=512, alone=False, **kwargs):
         super().__init__(**kwargs)
         self.stream = Entities(num_units, tuple(features))
         self.features = self.stream.features
         self.num_units = num_units
+        self.alone = alone
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):
@@ -74,7 +76,8 @@ class UnitPreprocessor(keras_hub.models.Preprocessor):
 
     def get_config(self):
         features = [feature.get_config() for feature in self.features]
-        return {**super().get_config(), "features": features, "num_units": self.num_units}
+        own = {"features": features, "num_units": self.num_units, "alone": self.alone}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config):

@@ -111,7 +111,8 @@ class RunFolder:
                 "This folder holds no run: its config.json names no task.",
                 path=self.path, stage="open_run", reason="bad_value",
                 advice="Give the folder that `zorro-keras train` wrote, or a new one to train into. A preset "
-                "can be asked and exported, and one of image_classification or masked_language evaluated.",
+                "can be asked and exported, and one of image_classification, masked_language or optical_flow "
+                "evaluated.",
             )  # fmt: skip
         return values
 

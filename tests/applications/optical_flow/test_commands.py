@@ -94,7 +94,7 @@ def test_evaluation_measures_whole_pairs_and_shows_the_worst(folder, run, flow, 
     assert figures["end_point_error"] == pytest.approx(metrics.end_point_error(true, answers), rel=1e-4)
     assert figures["fl_all"] == pytest.approx(metrics.fl_all(true, answers), abs=2e-3)
     assert figures["zero_flow_error"] == pytest.approx(np.linalg.norm(true, axis=-1).mean(), rel=1e-5)
-    assert report["mean_of_pairs"] == pytest.approx(figures["end_point_error"], rel=1e-6)  # of equal sizes
+    assert figures["mean_of_pairs"] == pytest.approx(figures["end_point_error"], rel=1e-6)  # of equal sizes
     assert report["regions"]["s0_10"]["pixels"] == report["regions"]["all"]["pixels"] == true.size // 2
     assert report["regions"]["s40_plus"] == {
         "pixels": 0, "end_point_error": None, "fl_all": None, "zero_flow_error": None
@@ -257,7 +257,7 @@ def test_what_cannot_be_answered_is_said(folder, run, tmp_path):
     encode_mp4(str(tmp_path / "one.mp4"), made.picture(0, 22, 26)[None], 10, None, None)
     with pytest.raises(MediaError, match="a single frame: there is no motion to see"):
         commands.predict(run, tmp_path / "one.mp4", out=tmp_path)
-    with pytest.raises(ConfigError, match="holds no run"):
+    with pytest.raises(ConfigError, match=f"preset of a run(?s:.*)Give the run: {run}"):
         commands.evaluate(run / "preset", folder)
 
 

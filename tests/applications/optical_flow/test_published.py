@@ -1,5 +1,7 @@
 """Published weights of the flow model can be asked once they are converted."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -8,8 +10,11 @@ from tests import flow_maker as made
 from tests.image_maker import write
 from tests.weights.golden import Golden
 from zorro_keras.applications import cli
+from zorro_keras.applications.optical_flow.evaluation import Evaluation
 from zorro_keras.applications.optical_flow.tiled_flow import TiledFlow
+from zorro_keras.applications.pipelines.accounted_reading import Reading
 from zorro_keras.applications.pipelines.flow_files import read_flow
+from zorro_keras.applications.pipelines.flow_sources import read_flow_source
 from zorro_keras.applications.training.open_model import open_model
 
 
@@ -34,3 +39,12 @@ def test_a_converted_flow_model_answers_pictures_by_the_command_line(tmp_path, c
     expected = TiledFlow(opened.backbone)(*pictures)  # in pixels by the published unit
     assert np.abs(expected).mean() > 0.001
     np.testing.assert_allclose(read_flow(tmp_path / "seen" / "0.flo").flow, expected, atol=1e-4)
+
+    capsys.readouterr()
+    data = made.kitti(tmp_path / "kitti")
+    assert cli.main(["evaluate", str(preset), "--data", str(data), "--whole"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    evaluation = Evaluation(TiledFlow(opened))
+    evaluation.add_all(read_flow_source(data).entries, Reading(str(data)))
+    assert figures["num_pairs"] == 4
+    assert figures["mean_of_pairs"] == pytest.approx(evaluation.figures()["mean_of_pairs"], rel=1e-4)

@@ -59,6 +59,7 @@ def test_flying_things_goes_into_future_and_past(tmp_path):
     assert (source.layout, source.names_splits) == ("flying_things", True)
     # Of three frames two have a next one, and two one before; the rest leads to a frame that is not there.
     assert len(source.entries) == 3 * 4 and len(source.split("test")) == 4
+    assert {entry.rendering for entry in source.entries} == {"frames_cleanpass"}
     by_id = {entry.id: entry for entry in source.entries}
     check_pair(by_id["frames_cleanpass/TRAIN/B/0000/into_future/left/0006"], source.root, 6, 7, 6)
     check_pair(by_id["frames_cleanpass/TEST/A/0000/into_past/left/0008"], source.root, 8, 7, 8)
@@ -120,6 +121,41 @@ def test_a_plain_folder_of_triples_is_read(tmp_path):
     made.triples(tmp_path / "b" / "deep" / "folder")
     source = read_flow_source(tmp_path / "b", test_fraction=0.5)
     assert [len(source.split(name)) for name in ("train", "test", None)] == [2, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("train", "other", "split"),
+    [("train", "validation", "val"), ("Train", "Test", "test"), ("training", "testing", "test")],
+)
+def test_folders_of_splits_are_named_as_people_do(train, other, split, tmp_path):
+    source = read_flow_source(made.triples(tmp_path, count=2, splits=(train, other)))
+    assert source.names_splits
+    assert {entry.id.split("/")[0]: entry.split for entry in source.entries} == {train: "train", other: split}
+
+
+@pytest.mark.parametrize("other", ["", "more", "deep/test"])
+def test_pairs_beside_folders_of_splits_are_refused(other, tmp_path):
+    made.triples(tmp_path, count=2, splits=("train", "test", other))
+    with pytest.raises(SourceError, match=r"in a folder of a split, and 2 do not, the first: \['") as caught:
+        read_flow_source(tmp_path)
+    assert caught.value.reason == "bad_split" and str(Path(other) / "walk0") in caught.value.message
+
+
+def test_names_that_only_look_like_triples_are_passed_over(tmp_path):
+    made.triples(tmp_path, count=2)
+    for name in ("walk0_flow.v2.flo", "walk0_flow.old.png"):
+        write(tmp_path / name, b"kept for later")
+    assert [entry.id for entry in read_flow_source(tmp_path).entries] == ["walk0", "walk1"]
+
+
+def test_suffixes_may_be_upper_case(tmp_path):
+    for frame in (1, 2):
+        write(tmp_path / f"own_{frame}.PNG", made.png(made.picture(40 + frame)))
+    write(tmp_path / "own_flow.FLO", encode_flo(made.flow(9)))
+    write(tmp_path / "own_occlusion.PNG", made.mask(LEFT(4)))
+    source = read_flow_source(tmp_path)
+    pair = check_pair(source.entries[0], source.root, 41, 42, 9)
+    np.testing.assert_array_equal(pair.matched, ~LEFT(4))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_masked_slots_are_left_out_whatever_they_hold():
     mask = np.array([True, False, True])
     battle = check(units=spoilt(1, 0, np.nan), padding_mask=mask, selected=np.array([0, 0, 1]), most=2)
     np.testing.assert_array_equal(battle.units, UNITS[[0, 2]])
-    assert battle.selected.tolist() == [False, True]
+    assert battle.selected.tolist() == [False, True] and battle.slots.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("units, message, reason", [

@@ -1,8 +1,11 @@
+import io
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.applications.training.resume import assert_resumes_exactly
 from tests.backend import array
@@ -10,10 +13,13 @@ from zorro_keras.applications.pipelines.battle_generated import battle
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError, TrainingError
 from zorro_keras.applications.pipelines.unit_battle import Battle
 from zorro_keras.applications.pipelines.unit_files import write_battles
+from zorro_keras.applications.starcraft_units import commands
 from zorro_keras.applications.starcraft_units.model import build_model
 from zorro_keras.applications.starcraft_units.preprocessor import UnitPreprocessor
 from zorro_keras.applications.starcraft_units.unit_selector import TransformerUnitSelector, UnitSelector
 from zorro_keras.applications.training.config import apply_overrides
+from zorro_keras.applications.training.run import Run
+from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.models import PerceiverIOBackbone
 
 
@@ -114,6 +120,59 @@ def test_a_preset_holds_features_and_weights(name, request, tmp_path):
     assert twin.preprocessor.features == model.preprocessor.features
     inputs, _ = batch(model)
     np.testing.assert_allclose(array(twin(inputs)["selection"]), array(model(inputs)["selection"]), atol=1e-6)
+
+
+def shares_by_slot(model, source, monkeypatch):
+    """What `predict` prints of the first battle: the per cent of each slot."""
+    monkeypatch.setattr(commands, "open_model", lambda folder, kind: model)
+    text = io.StringIO()
+    assert commands.predict("run", str(source), top=24, console=Console(file=text, width=500)) == 0
+    return {int(slot): int(share) for slot, share in re.findall(r"(\d+) +(\d+)%", text.getvalue())}
+
+
+def asked(model, battles):
+    """The per cent of the units of each battle, rounded as they are printed."""
+    inputs = model.preprocessor.batch(battles)
+    shares = array(keras.ops.sigmoid(keras.Model.predict_on_batch(model, inputs)["selection"]))
+    return [
+        [round(100 * float(share)) for share in row[: len(units)]]
+        for row, units in zip(shares, battles, strict=True)
+    ]
+
+
+def test_units_are_named_by_their_slots_in_the_file(model, tmp_path, monkeypatch):
+    units = battle(np.random.default_rng(0)).units[:4]
+    mask = np.array([True, False, True, True])
+    np.savez(tmp_path / "battle.npz", units=units, padding_mask=mask)
+    shares = shares_by_slot(model, tmp_path / "battle.npz", monkeypatch)
+    assert shares == dict(zip((0, 2, 3), asked(model, [units[mask]])[0], strict=True))
+
+
+def test_a_model_that_saw_units_alone_is_asked_about_each_alone(config, tmp_path, monkeypatch):
+    model = build_model(apply_overrides(config, ["data.alone=true"]))
+    model.save_to_preset(str(tmp_path / "preset"))
+    units = battle(np.random.default_rng(0)).units[:4]
+    write_battles(tmp_path / "battle.npz", [Battle(units)])
+    asked_about, predict_on_batch = [], keras.Model.predict_on_batch
+
+    def recorded(model, inputs):
+        asked_about.append(inputs["units"].shape)
+        return predict_on_batch(model, inputs)
+
+    twin = UnitSelector.from_preset(str(tmp_path / "preset"))
+    monkeypatch.setattr(keras.Model, "predict_on_batch", recorded)
+    shares = shares_by_slot(twin, tmp_path / "battle.npz", monkeypatch)
+    assert asked_about == [(16, 1, 8)]
+    assert shares == {slot: share for slot, (share,) in enumerate(asked(model, [u[None] for u in units]))}
+
+
+def test_battles_whose_units_were_shown_alone_are_counted_whole(battles, config, tmp_path, monkeypatch):
+    config = apply_overrides(config, ["data.alone=true"])
+    run = Run(RunFolder(tmp_path), "starcraft_units", config, (), "", (), build_model(config))
+    monkeypatch.setattr(commands, "open_run", lambda folder: run)
+    figures = commands.evaluate(tmp_path, battles)
+    assert figures["num_battles"] == 11 < figures["num_units"]
+    assert figures["exact_selection"] < figures["unit_accuracy"]  # of battles, not of units
 
 
 def test_battles_of_any_size_are_padded_to_few_shapes(model):
