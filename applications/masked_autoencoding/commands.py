@@ -110,8 +110,9 @@ def evaluate(
     with host_errors(data.faults):
         mean_clip = None
         if data.num_train:
-            training, _ = evaluation_dataset(*given, split="train", **options)
-            mean_clip = mean_clip_of(training.as_numpy_iterator(), run.config.data.baseline_clips)
+            num_clips = run.config.data.baseline_clips
+            training, _ = evaluation_dataset(*given, split="train", num_clips=num_clips, **options)
+            mean_clip = mean_clip_of(training.as_numpy_iterator())
         scores = HiddenScores(run.task, mean_clip)
         batches, ids = evaluation_dataset(*given, **options)
         for x in batches.as_numpy_iterator():

@@ -101,12 +101,11 @@ class HiddenScores:
         self.shown.append(tuple(np.round(255 * each).astype(np.uint8) for each in (whole, grey, told)))
 
 
-def mean_clip_of(batches: Iterable[Mapping[str, Any]], num_clips: int) -> dict[str, np.ndarray]:
-    """Returns the mean of the first clips of a data set at each place, by stream, float64 `(*shape)`.
+def mean_clip_of(batches: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns the mean of the clips of a data set at each place, by stream, float64 `(*shape)`.
 
     Args:
         batches: iterable of dicts of numpy arrays, as `evaluation_dataset` gives them.
-        num_clips: int >= 1. Batches are read until each stream was seen that often.
     """
     sums: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
@@ -115,8 +114,6 @@ def mean_clip_of(batches: Iterable[Mapping[str, Any]], num_clips: int) -> dict[s
             if flags.any():
                 sums[name] = sums.get(name, 0.0) + x[name][flags].sum(axis=0, dtype=np.float64)
                 counts[name] = counts.get(name, 0) + int(flags.sum())
-        if len(counts) == len(x["presence"]) and min(counts.values()) >= num_clips:
-            break
     return {name: total / counts[name] for name, total in sums.items()}
 
 
