@@ -17,7 +17,7 @@ from zorro_keras.applications.masked_autoencoding.data import evaluation_dataset
 from zorro_keras.applications.masked_autoencoding.report import WORDS, report_page
 from zorro_keras.applications.masked_autoencoding.scores import HiddenScores, mean_clip_of
 from zorro_keras.applications.pipelines.host_errors import host_errors
-from zorro_keras.applications.pipelines.media import iterate_windows
+from zorro_keras.applications.pipelines.media import iterate_windows, probe
 from zorro_keras.applications.pipelines.prepare import prepare
 from zorro_keras.applications.training.comparison_strip import comparison_strip
 from zorro_keras.applications.training.open_model import open_model
@@ -56,9 +56,11 @@ def predict(
     """
     task = open_model(folder, MaskedClipAutoencoder)
     clip, scores, num_windows = task.preprocessor.geometry, HiddenScores(task), 0
+    duration = probe(source).duration_seconds
     for window in iterate_windows(source, clip, hop_seconds=clip.seconds):
         x = dict(task.preprocessor(window_batch(window, clip)))
-        scores.add(keras.tree.map_structure(keras.ops.convert_to_numpy, x))
+        x = keras.tree.map_structure(keras.ops.convert_to_numpy, x)
+        scores.add(x, clip.sizes_within(duration - window.start_seconds))
         num_windows += 1
     figures = {
         "source": os.fspath(source),

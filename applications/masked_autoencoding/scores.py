@@ -38,8 +38,13 @@ class HiddenScores:
         self._numbers: dict[str, int] = {}
         self._clips: dict[str, int] = {}
 
-    def add(self, x: Mapping[str, Any]) -> None:
+    def add(self, x: Mapping[str, Any], within: Mapping[str, int] | None = None) -> None:
         """Hides most of a batch, as a data set gives it, asks for it, and measures the answer.
+
+        Args:
+            x: dict of numpy arrays by stream, and `presence`.
+            within: optional dict of stream to int >= 1. Of each clip only so many samples or frames are
+                measured: what follows fills up a window that reaches past the end of its file.
 
         Raises:
             TrainingError: if the model gives a number that is not finite.
@@ -50,19 +55,20 @@ class HiddenScores:
             keras.ops.convert_to_numpy, (outputs["reconstruction"], outputs["hidden"])
         )
         for name in task.backbone.streams:
-            has = np.asarray(x["presence"][name])
+            has, end = np.asarray(x["presence"][name]), (within or {}).get(name)
+            clips = [part[name][has, :end] for part in (x, made, hidden)]
             if has.any():
-                check_finite(made[name][has], "evaluate")
-                self._measure(name, x[name][has], made[name][has], hidden[name][has])
-        if "video" in made:
-            for row in np.flatnonzero(x["presence"]["video"])[: _NUM_SHOWN - len(self.shown)]:
-                self._show(*(clips["video"][row] for clips in (x, made, hidden)))
+                check_finite(clips[1], "evaluate")
+                self._measure(name, *clips)
+            if name == "video":
+                for clip in list(zip(*clips, strict=True))[: _NUM_SHOWN - len(self.shown)]:
+                    self._show(*clip)
 
     def figures(self) -> dict[str, dict[str, Any] | None]:
         """Returns by stream `num_clips`, and `mean_squared_error` by what was compared, in units of a clip.
 
-        Pixels are in [0, 1] and samples in [-1, 1]. `None` stands for a stream that no clip has, and for a
-        mean that was not given.
+        Pixels are in [0, 1] and samples in [-1, 1]. `None` stands for a stream that no clip has or of
+        which nothing was hidden, and for a mean that was not given.
 
         Raises:
             TrainingError: if no clip could be used.
@@ -75,7 +81,7 @@ class HiddenScores:
         return {name: self._of_stream(name) for name in self.task.backbone.streams}
 
     def _of_stream(self, name: str) -> dict[str, Any] | None:
-        if name not in self._clips:
+        if not self._numbers.get(name):
             return None
         unit = self.task.preprocessor.scales[name] ** 2 / self._numbers[name]
         sums = self._sums[name]
@@ -85,7 +91,7 @@ class HiddenScores:
     def _measure(self, name: str, true: np.ndarray, made: np.ndarray, hidden: np.ndarray) -> None:
         answers = {"model": made, "visible_mean": _visible_mean(true, hidden)}
         if name in self.mean_clip:
-            answers["training_mean"] = self.mean_clip[name]
+            answers["training_mean"] = self.mean_clip[name][: true.shape[1]]
         sums = self._sums.setdefault(name, dict.fromkeys(answers, 0.0))
         for kind, answer in answers.items():
             sums[kind] += float(np.square(answer - true, dtype=np.float64)[hidden].sum())
