@@ -99,9 +99,10 @@ def evaluate(
         out: optional folder. `report/` in the run by default.
 
     Returns:
-        Dict with `html` and `json`, the files written; `num_clips`; and `audio` and `video`, the mean squared
-        error over what was hidden of the model, of the mean of the training clips at each place, and of the
-        mean of what was shown of the clip. What there is nothing to measure of is None.
+        Dict with `html` and `json`, the files written; `num_clips` that could be used; and `audio` and
+        `video`, the mean squared error over what was hidden of the model, of the mean of the training clips
+        at each place, and of the mean of what was shown of the clip. What there is nothing to measure of is
+        None.
 
     Raises:
         ZorroError: if the run or the data cannot be used.
@@ -116,10 +117,10 @@ def evaluate(
             training, _ = evaluation_dataset(*given, split="train", num_clips=num_clips, **options)
             mean_clip = mean_clip_of(training.as_numpy_iterator())
         scores = HiddenScores(run.task, mean_clip)
-        batches, ids = evaluation_dataset(*given, **options)
+        batches, _ = evaluation_dataset(*given, **options)
         for x in batches.as_numpy_iterator():
             scores.add(x)
-    figures = {"num_clips": len(ids), **scores.figures()}
+    figures = {"num_clips": scores.num_clips, **scores.figures()}
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),

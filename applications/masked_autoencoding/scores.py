@@ -25,6 +25,7 @@ class HiddenScores:
             preprocessed. Streams that it lacks are not compared with it.
 
     Attributes:
+        num_clips: int. Clips that have a stream of the model; others could not be used, or fill up a batch.
         shown: list of triples of uint8 frames `(Y, X, 3)`: a clip's, what was shown of it, and that with the
             rest as the model tells it.
     """
@@ -33,6 +34,7 @@ class HiddenScores:
         self, task: MaskedClipAutoencoder, mean_clip: Mapping[str, np.ndarray] | None = None
     ) -> None:
         self.task, self.mean_clip = task, mean_clip or {}
+        self.num_clips = 0
         self.shown: list[tuple[np.ndarray, ...]] = []
         self._sums: dict[str, dict[str, float]] = {}
         self._numbers: dict[str, int] = {}
@@ -54,6 +56,7 @@ class HiddenScores:
         made, hidden = keras.tree.map_structure(
             keras.ops.convert_to_numpy, (outputs["reconstruction"], outputs["hidden"])
         )
+        self.num_clips += int(np.any([x["presence"][name] for name in task.backbone.streams], axis=0).sum())
         for name in task.backbone.streams:
             has, end = np.asarray(x["presence"][name]), (within or {}).get(name)
             clips = [part[name][has, :end] for part in (x, made, hidden)]

@@ -30,12 +30,12 @@ def task(monkeypatch):
     )
 
 
-def window(audio=3.0, video=5.0, has_sound=True):
-    shape = (1, CLIP.num_frames, CLIP.height_px, CLIP.width_px, 3)
+def window(sounds=(True,), pictures=(True,)):
+    shape = (len(pictures), CLIP.num_frames, CLIP.height_px, CLIP.width_px, 3)
     return {
-        "audio": np.full((1, CLIP.num_samples), audio, np.float32),
-        "video": np.full(shape, video, np.float32),
-        "presence": {"audio": np.array([has_sound]), "video": np.array([True])},
+        "audio": np.full((len(sounds), CLIP.num_samples), 3.0, np.float32),
+        "video": np.full(shape, 5.0, np.float32),
+        "presence": {"audio": np.array(sounds), "video": np.array(pictures)},
     }
 
 
@@ -57,6 +57,14 @@ def test_what_fills_up_the_last_window_is_not_counted(task):
     assert found["audio"]["num_clips"] == 2 and shown[1][0].max() == 128
     whole, shown = figures(None)
     assert whole["audio"]["mean_squared_error"]["model"] > 100 and shown[1][0].max() == 230
+
+
+def test_clips_that_could_not_be_read_are_not_counted(task):
+    scores = HiddenScores(task)
+    scores.add(window(sounds=(True, False, False, True), pictures=(True, True, False, False)))
+    scores.add(window(sounds=(False,), pictures=(False,)))
+    assert scores.num_clips == 3
+    assert {name: found["num_clips"] for name, found in scores.figures().items()} == {"audio": 2, "video": 2}
 
 
 def test_a_window_that_ends_with_its_file_is_counted_whole():
