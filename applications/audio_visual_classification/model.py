@@ -35,6 +35,7 @@ def epoch_metrics(
     labels: np.ndarray,
     sample_weight: np.ndarray,
     window_ids: Sequence[str] | None = None,
+    presence: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
     """Returns, by head, the exact figures over a whole split that are no means over its batches.
 
@@ -44,9 +45,13 @@ def epoch_metrics(
         sample_weight: floats `(B,)`; padding has 0.
         window_ids: optional sequence of str, the clip of each row that is no padding. Several windows of a
             clip count once, by the mean of their logits.
+        presence: optional dict of stream to bool `(B,)`. With `window_ids`: a window that lacks what a head
+            reads counts only where the clip has no other.
     """
     if window_ids is not None:
-        predictions, labels, sample_weight = mean_over_windows(predictions, labels, sample_weight, window_ids)
+        predictions, labels, sample_weight = mean_over_windows(
+            predictions, labels, sample_weight, window_ids, presence
+        )
     figures = {}
     for head, logits in predictions.items():
         auc = metrics.mean_roc_auc(labels, logits, sample_weight)

@@ -34,7 +34,8 @@ class ClipIndex:
         path: the folder.
         about: what `index.json` says.
         clips: list of N dicts: `id`; `labels`, names; `presence`, by stream; and either `path`,
-            `start_seconds` and `end_seconds` of a media file, or `shard_path` and `offset_bytes`.
+            `start_seconds` and `end_seconds` of a media file, and of a clip of several files `parts`, those
+            of its `pictures` and its `sound`; or `shard_path` and `offset_bytes`.
         embeddings: dict of head to float32 `(N, E)`, mapped from the disk; NaN where a clip lacks what the
             head is of.
     """

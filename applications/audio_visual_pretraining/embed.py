@@ -23,6 +23,7 @@ from zorro_keras.applications.audio_visual_pretraining.clip_index import (
     EmbeddingFiles,
     writing_index,
 )
+from zorro_keras.applications.audio_visual_pretraining.clip_place import place_of
 from zorro_keras.applications.audio_visual_pretraining.pretrainer import AudioVisualPretrainer
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples, open_unlabelled_clips
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
@@ -30,8 +31,6 @@ from zorro_keras.applications.pipelines.faults import ConfigError, SourceError
 from zorro_keras.applications.pipelines.host_errors import host_errors
 from zorro_keras.applications.pipelines.media_reading import MediaReading
 from zorro_keras.applications.pipelines.order import evaluation_order
-from zorro_keras.applications.pipelines.shards import RecordLocation
-from zorro_keras.applications.pipelines.source_rows import ClipEntry
 from zorro_keras.applications.training.open_model import open_model
 from zorro_keras.applications.training.run_folder import write_atomically
 
@@ -125,18 +124,11 @@ def _write_clips(folder: Path, data: ClipData, clips: Sequence[Any], presence: n
             "id": clip.id,
             "labels": [names[index] for index in clip.label_indices],
             "presence": dict(zip(STREAMS, map(bool, flags), strict=True)),
-            **_place(clip),
+            **place_of(clip),
         }
         for clip, flags in zip(clips, presence, strict=True)
     ]
     write_atomically(folder / CLIPS, json.dumps(rows) + "\n")
-
-
-def _place(clip: ClipEntry | RecordLocation) -> dict[str, Any]:
-    if isinstance(clip, ClipEntry):
-        times = {"start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
-        return {"path": os.path.abspath(clip.path), **times}
-    return {"shard_path": os.path.abspath(clip.shard_path), "offset_bytes": clip.offset_bytes}
 
 
 def _counts(presence: np.ndarray) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from zorro_keras.applications.audio_visual_pretraining.clip_embedder import ClipEmbedder, check_heads
-from zorro_keras.applications.pipelines.faults import ConfigError
+from zorro_keras.applications.pipelines.faults import ConfigError, MediaError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
 from zorro_keras.applications.pipelines.media import Window, decode_window, probe
 
@@ -60,11 +60,21 @@ def question_of(embedder: ClipEmbedder, files: Mapping[str, str | os.PathLike[st
         files: dict of "audio", "video" or both to the file of which that stream is taken.
 
     Raises:
-        MediaError: if a file cannot be used, or lacks the stream.
+        MediaError: if a file cannot be used, or lacks the stream, in its middle or altogether.
     """
     asked = Window(None, None, 0.0)
     for stream, path in files.items():
         window = centre_window(path, embedder.geometry, stream)
+        if getattr(window, stream) is None:
+            raise _nothing_there(path, stream, window.start_seconds)
         asked = replace(asked, **{stream: getattr(window, stream)})
     ((_, vectors),) = embedder.of_windows([asked])
     return vectors
+
+
+def _nothing_there(path: str | os.PathLike[str], stream: str, start_seconds: float) -> MediaError:
+    return MediaError(
+        f"The question has no {stream} in the middle of the file, from {start_seconds:.2f} s on.",
+        path=os.fspath(path), stage="search", reason=f"no_{stream}",
+        advice=f"Ask with a file whose {stream} lasts until its middle, or with a part cut out of this one.",
+    )  # fmt: skip

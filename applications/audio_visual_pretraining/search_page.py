@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from zorro_keras.applications.audio_visual_pretraining.clip_place import sound_file_of
 from zorro_keras.applications.audio_visual_pretraining.thumbnail import thumbnail_of
 from zorro_keras.applications.training.html_page import image, page
 
@@ -43,13 +44,11 @@ def search_page(asked: Mapping[str, str], hits: Sequence[Mapping[str, Any]]) -> 
 def _figure(rank: int, hit: Mapping[str, Any]) -> str:
     frame = thumbnail_of(hit)
     shown = '<div class="none">no picture</div>' if frame is None else image(frame, "jpeg", hit["id"])
-    name, player = escape(hit["id"]), ""
-    if "path" in hit:
-        where = hit["path"]
-        name = _link(where, hit["id"])
-        if hit["presence"]["audio"]:
-            # A browser plays the sound of a video in it, too.
-            player = f'<audio controls preload="none" src="{_address(where, hit)}"></audio>'
+    name = _link(hit["path"], hit["id"]) if "path" in hit else escape(hit["id"])
+    sound, player = sound_file_of(hit), ""
+    if sound is not None:
+        # A browser plays the sound of a video in it, too.
+        player = f'<audio controls preload="none" src="{_address(sound, hit)}"></audio>'
     labels = f'<div class="soft">{escape(", ".join(hit["labels"]))}</div>' if hit["labels"] else ""
     said = f"<b>{rank}. {hit['likeness']:.3f}</b> {name}{labels}"
     return f"<figure>{shown}{player}<figcaption>{said}</figcaption></figure>"

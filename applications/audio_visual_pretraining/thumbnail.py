@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from zorro_keras.applications.audio_visual_pretraining.clip_place import parts_of
 from zorro_keras.applications.pipelines.decode_task import DecodeTask, decode
 from zorro_keras.applications.pipelines.faults import MediaError
 from zorro_keras.applications.pipelines.geometry import ClipGeometry
@@ -32,7 +33,9 @@ def thumbnail_of(clip: Mapping[str, Any]) -> bytes | None:
 def _of_media(clip: Mapping[str, Any]) -> bytes | None:
     times = (clip["start_seconds"], clip["end_seconds"])
     # The file was checked to lie in its source when it was embedded: "/" holds them all.
-    task = DecodeTask(clip["id"], clip["path"], "/", *times, 0.5, _MOMENT, ("video",), "skip", 0, 0)
+    task = DecodeTask(
+        clip["id"], clip["path"], "/", *times, 0.5, _MOMENT, ("video",), "skip", 0, 0, parts_of(clip)
+    )
     try:
         video = decode(task).video
     except MediaError:

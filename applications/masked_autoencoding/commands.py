@@ -17,7 +17,7 @@ from zorro_keras.applications.masked_autoencoding.data import evaluation_dataset
 from zorro_keras.applications.masked_autoencoding.report import WORDS, report_page
 from zorro_keras.applications.masked_autoencoding.scores import HiddenScores, mean_clip_of
 from zorro_keras.applications.pipelines.host_errors import host_errors
-from zorro_keras.applications.pipelines.media import iterate_windows
+from zorro_keras.applications.pipelines.media import iterate_windows, probe
 from zorro_keras.applications.pipelines.prepare import prepare
 from zorro_keras.applications.training.comparison_strip import comparison_strip
 from zorro_keras.applications.training.open_model import open_model
@@ -56,9 +56,11 @@ def predict(
     """
     task = open_model(folder, MaskedClipAutoencoder)
     clip, scores, num_windows = task.preprocessor.geometry, HiddenScores(task), 0
+    duration = probe(source).duration_seconds
     for window in iterate_windows(source, clip, hop_seconds=clip.seconds):
         x = dict(task.preprocessor(window_batch(window, clip)))
-        scores.add(keras.tree.map_structure(keras.ops.convert_to_numpy, x))
+        x = keras.tree.map_structure(keras.ops.convert_to_numpy, x)
+        scores.add(x, clip.sizes_within(duration - window.start_seconds))
         num_windows += 1
     figures = {
         "source": os.fspath(source),
@@ -97,9 +99,10 @@ def evaluate(
         out: optional folder. `report/` in the run by default.
 
     Returns:
-        Dict with `html` and `json`, the files written; `num_clips`; and `audio` and `video`, the mean squared
-        error over what was hidden of the model, of the mean of the training clips at each place, and of the
-        mean of what was shown of the clip. What there is nothing to measure of is None.
+        Dict with `html` and `json`, the files written; `num_clips` that could be used; and `audio` and
+        `video`, the mean squared error over what was hidden of the model, of the mean of the training clips
+        at each place, and of the mean of what was shown of the clip. What there is nothing to measure of is
+        None.
 
     Raises:
         ZorroError: if the run or the data cannot be used.
@@ -110,13 +113,14 @@ def evaluate(
     with host_errors(data.faults):
         mean_clip = None
         if data.num_train:
-            training, _ = evaluation_dataset(*given, split="train", **options)
-            mean_clip = mean_clip_of(training.as_numpy_iterator(), run.config.data.baseline_clips)
+            num_clips = run.config.data.baseline_clips
+            training, _ = evaluation_dataset(*given, split="train", num_clips=num_clips, **options)
+            mean_clip = mean_clip_of(training.as_numpy_iterator())
         scores = HiddenScores(run.task, mean_clip)
-        batches, ids = evaluation_dataset(*given, **options)
+        batches, _ = evaluation_dataset(*given, **options)
         for x in batches.as_numpy_iterator():
             scores.add(x)
-    figures = {"num_clips": len(ids), **scores.figures()}
+    figures = {"num_clips": scores.num_clips, **scores.figures()}
     report = {
         "run": str(run.folder.path),
         "data": str(data_path),

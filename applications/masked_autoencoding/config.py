@@ -22,7 +22,7 @@ class DataConfig(ClipReadingConfig):
         zoom: two floats, 1 <= lowest <= highest. Scale jitter of training's random crop; 1 keeps as much as
             fits.
         flip_rate: float in [0, 1]. Mirroring left to right.
-        baseline_clips: int >= 1. Training clips whose mean evaluation compares with.
+        baseline_clips: int >= 1. Training clips, drawn evenly, whose mean evaluation compares with.
 
     Raises:
         ConfigError: if a value is out of range.

@@ -104,6 +104,7 @@ def evaluation_dataset(
     preprocessor: Preprocess,
     *,
     split: str | None = None,
+    num_clips: int | None = None,
     faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
     """The batches of one pass over a split: the centre of each clip.
@@ -113,6 +114,7 @@ def evaluation_dataset(
         config: `Config`.
         preprocessor: as for `training_dataset`.
         split: "train", "val" or "test"; None is `data.evaluation_split`.
+        num_clips: optional int >= 1. Reads at most so many, drawn evenly from the split; None for all.
         faults_path: optional path. Faults of media read directly are appended here.
 
     Returns:
@@ -122,7 +124,7 @@ def evaluation_dataset(
     Raises:
         SourceError: if the split is empty.
     """
-    clips = data.split(split or data.evaluation_split)
+    clips = data.split(split or data.evaluation_split, num_clips)
     clip = config.data.geometry
     examples = clip_examples(
         data,

@@ -25,6 +25,7 @@ class HiddenScores:
             preprocessed. Streams that it lacks are not compared with it.
 
     Attributes:
+        num_clips: int. Clips that have a stream of the model; others could not be used, or fill up a batch.
         shown: list of triples of uint8 frames `(Y, X, 3)`: a clip's, what was shown of it, and that with the
             rest as the model tells it.
     """
@@ -33,13 +34,19 @@ class HiddenScores:
         self, task: MaskedClipAutoencoder, mean_clip: Mapping[str, np.ndarray] | None = None
     ) -> None:
         self.task, self.mean_clip = task, mean_clip or {}
+        self.num_clips = 0
         self.shown: list[tuple[np.ndarray, ...]] = []
         self._sums: dict[str, dict[str, float]] = {}
         self._numbers: dict[str, int] = {}
         self._clips: dict[str, int] = {}
 
-    def add(self, x: Mapping[str, Any]) -> None:
+    def add(self, x: Mapping[str, Any], within: Mapping[str, int] | None = None) -> None:
         """Hides most of a batch, as a data set gives it, asks for it, and measures the answer.
+
+        Args:
+            x: dict of numpy arrays by stream, and `presence`.
+            within: optional dict of stream to int >= 1. Of each clip only so many samples or frames are
+                measured: what follows fills up a window that reaches past the end of its file.
 
         Raises:
             TrainingError: if the model gives a number that is not finite.
@@ -49,20 +56,22 @@ class HiddenScores:
         made, hidden = keras.tree.map_structure(
             keras.ops.convert_to_numpy, (outputs["reconstruction"], outputs["hidden"])
         )
+        self.num_clips += int(np.any([x["presence"][name] for name in task.backbone.streams], axis=0).sum())
         for name in task.backbone.streams:
-            has = np.asarray(x["presence"][name])
+            has, end = np.asarray(x["presence"][name]), (within or {}).get(name)
+            clips = [part[name][has, :end] for part in (x, made, hidden)]
             if has.any():
-                check_finite(made[name][has], "evaluate")
-                self._measure(name, x[name][has], made[name][has], hidden[name][has])
-        if "video" in made:
-            for row in np.flatnonzero(x["presence"]["video"])[: _NUM_SHOWN - len(self.shown)]:
-                self._show(*(clips["video"][row] for clips in (x, made, hidden)))
+                check_finite(clips[1], "evaluate")
+                self._measure(name, *clips)
+            if name == "video":
+                for clip in list(zip(*clips, strict=True))[: _NUM_SHOWN - len(self.shown)]:
+                    self._show(*clip)
 
     def figures(self) -> dict[str, dict[str, Any] | None]:
         """Returns by stream `num_clips`, and `mean_squared_error` by what was compared, in units of a clip.
 
-        Pixels are in [0, 1] and samples in [-1, 1]. `None` stands for a stream that no clip has, and for a
-        mean that was not given.
+        Pixels are in [0, 1] and samples in [-1, 1]. `None` stands for a stream that no clip has or of
+        which nothing was hidden, and for a mean that was not given.
 
         Raises:
             TrainingError: if no clip could be used.
@@ -75,7 +84,7 @@ class HiddenScores:
         return {name: self._of_stream(name) for name in self.task.backbone.streams}
 
     def _of_stream(self, name: str) -> dict[str, Any] | None:
-        if name not in self._clips:
+        if not self._numbers.get(name):
             return None
         unit = self.task.preprocessor.scales[name] ** 2 / self._numbers[name]
         sums = self._sums[name]
@@ -85,7 +94,7 @@ class HiddenScores:
     def _measure(self, name: str, true: np.ndarray, made: np.ndarray, hidden: np.ndarray) -> None:
         answers = {"model": made, "visible_mean": _visible_mean(true, hidden)}
         if name in self.mean_clip:
-            answers["training_mean"] = self.mean_clip[name]
+            answers["training_mean"] = self.mean_clip[name][: true.shape[1]]
         sums = self._sums.setdefault(name, dict.fromkeys(answers, 0.0))
         for kind, answer in answers.items():
             sums[kind] += float(np.square(answer - true, dtype=np.float64)[hidden].sum())
@@ -101,12 +110,11 @@ class HiddenScores:
         self.shown.append(tuple(np.round(255 * each).astype(np.uint8) for each in (whole, grey, told)))
 
 
-def mean_clip_of(batches: Iterable[Mapping[str, Any]], num_clips: int) -> dict[str, np.ndarray]:
-    """Returns the mean of the first clips of a data set at each place, by stream, float64 `(*shape)`.
+def mean_clip_of(batches: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns the mean of the clips of a data set at each place, by stream, float64 `(*shape)`.
 
     Args:
         batches: iterable of dicts of numpy arrays, as `evaluation_dataset` gives them.
-        num_clips: int >= 1. Batches are read until each stream was seen that often.
     """
     sums: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
@@ -115,8 +123,6 @@ def mean_clip_of(batches: Iterable[Mapping[str, Any]], num_clips: int) -> dict[s
             if flags.any():
                 sums[name] = sums.get(name, 0.0) + x[name][flags].sum(axis=0, dtype=np.float64)
                 counts[name] = counts.get(name, 0) + int(flags.sum())
-        if len(counts) == len(x["presence"]) and min(counts.values()) >= num_clips:
-            break
     return {name: total / counts[name] for name, total in sums.items()}
 
 

@@ -16,6 +16,7 @@ from zorro_keras.applications.pipelines.faults import ConfigError, ShardError, S
 from zorro_keras.applications.pipelines.foreign_source import find_foreign_shards
 from zorro_keras.applications.pipelines.host_errors import FaultSlot
 from zorro_keras.applications.pipelines.media_examples import MediaReading, media_examples
+from zorro_keras.applications.pipelines.mixed_order import in_mixed_order
 from zorro_keras.applications.pipelines.shard_examples import shard_examples
 from zorro_keras.applications.pipelines.shards import ShardSet, is_shards, open_shards
 from zorro_keras.applications.pipelines.source_rows import SPLITS
@@ -73,8 +74,13 @@ class ClipData:
         """The one chosen; else "test", or "val" where there is no labelled test split."""
         return self.chosen_split or ("test" if self.clips["test"] else "val")
 
-    def split(self, name: str) -> tuple[Any, ...]:
+    def split(self, name: str, most: int | None = None) -> tuple[Any, ...]:
         """The clips of a split.
+
+        Args:
+            name: str. "train", "val" or "test".
+            most: optional int >= 1. So many at most, drawn evenly from all of the split by their ids, since
+                the first ones of class folders are of one class.
 
         Raises:
             SourceError: if there are none.
@@ -89,7 +95,8 @@ class ClipData:
                 "give folders of classes with two files or more each, of which some are held out. Shards "
                 "are prepared anew.",
             )  # fmt: skip
-        return self.clips[name]
+        clips = self.clips[name]
+        return clips if most is None else tuple(in_mixed_order(clips)[:most])
 
 
 class UnlabelledClips(ClipData):

@@ -11,7 +11,6 @@ from zorro_keras.applications.pipelines.source_rows import SourceRow
 
 # Where people keep the lists of a data set: above the clips, or in one of these folders there.
 LIST_FOLDERS = ("", "annotations", "csv", "data", "lists", "meta", "metadata", "segments")
-_MAX_DEPTH = 4  # a link to a folder above would never end
 _MAX_BEGINNING = 1 << 16  # what is no list may be one long line
 
 
@@ -57,13 +56,24 @@ def list_folders(root: str) -> Iterator[list[str]]:
 def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:
     """Each folder below a root, as a path relative to it (`"."` for itself), and its files, sorted.
 
-    Hidden folders are left out; links are followed, but not without end.
+    Hidden folders are left out; links are followed, but for those to a folder that they lie in.
     """
+    line_of = {root: {_identity(root)}}  # of each folder to come: itself, and all that it lies in
     for directory, folders, names in os.walk(root, followlinks=True):
-        where = os.path.relpath(directory, root)
-        deep = where.count(os.sep) >= _MAX_DEPTH
-        folders[:] = [] if deep else sorted(name for name in folders if not name.startswith("."))
-        yield where, sorted(names)
+        line = line_of.pop(directory)
+        inside = {name: _identity(os.path.join(directory, name)) for name in folders if name[0] != "."}
+        folders[:] = sorted(name for name, identity in inside.items() if identity not in line)
+        line_of.update((os.path.join(directory, name), line | {inside[name]}) for name in folders)
+        yield os.path.relpath(directory, root), sorted(names)
+
+
+def _identity(folder: str) -> tuple[int, int] | str:
+    """What is the same for a folder and every link to it."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return folder  # the walk passes over what cannot be opened
+    return found.st_dev, found.st_ino
 
 
 def text_lines(path: str) -> Iterator[tuple[int, str]]:

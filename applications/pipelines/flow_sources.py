@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from zorro_keras.applications.pipelines.flow_layouts import (
     sintel,
 )
 from zorro_keras.applications.pipelines.flow_triples import triples
+from zorro_keras.applications.pipelines.held_out import held_out
 
 Layout = Callable[[Path], Iterator[FlowEntry] | None]
 # In the order in which they are tried: a plain folder is what is none of the others.
@@ -117,14 +117,11 @@ def read_flow_source(
 
 def _with_splits(entries: list[FlowEntry], test_fraction: float, seed: int) -> list[FlowEntry]:
     """Puts a share of scenes without splits aside, at least one of several: the same for one seed."""
-    scenes = sorted({entry.scene for entry in entries if not entry.split})
-    scenes.sort(key=lambda scene: (zlib.crc32(f"{seed} {scene}".encode()), scene))
-    count = round(test_fraction * len(scenes))
-    if 0.0 < test_fraction < 1.0 and len(scenes) > 1:
-        count = min(max(count, 1), len(scenes) - 1)
-    held_out = set(scenes[:count])
+    scenes = {entry.scene for entry in entries if not entry.split}
+    digests = {scene: hashlib.sha256(f"{seed} {scene}".encode()).digest() for scene in scenes}
+    tested = held_out(digests, test_fraction)
     return [
-        replace(entry, split=entry.split or ("test" if entry.scene in held_out else "train"))
+        replace(entry, split=entry.split or ("test" if entry.scene in tested else "train"))
         for entry in entries
     ]
 

@@ -54,6 +54,19 @@ class ClipGeometry:
         """
         return start_seconds + (np.arange(self.num_frames) + 0.5) * (self.seconds / self.num_frames)
 
+    def sizes_within(self, seconds: float) -> dict[str, int]:
+        """How much of a window lies before the end of a file; what follows is filled up.
+
+        Args:
+            seconds: float. From the start of the window to the end of the file.
+
+        Returns:
+            Dict of "audio" to samples and "video" to frames: all at most, and at least one.
+        """
+        share = min(max(seconds / self.seconds, 0.0), 1.0)
+        sizes = {"audio": self.num_samples, "video": self.num_frames}
+        return {name: max(round(share * size), 1) for name, size in sizes.items()}
+
     def get_config(self) -> dict[str, Any]:
         """The arguments as a plain dict, ready for JSON."""
         return asdict(self)

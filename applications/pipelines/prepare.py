@@ -5,7 +5,6 @@ same.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from zorro_keras.applications.pipelines.atomic_files import (
 )
 from zorro_keras.applications.pipelines.coverage import coverage_of, coverage_text
 from zorro_keras.applications.pipelines.faults import Ledger, OnError, ShardError
+from zorro_keras.applications.pipelines.mixed_order import in_mixed_order
 from zorro_keras.applications.pipelines.mixture import read_sources
 from zorro_keras.applications.pipelines.pack_clip import PackSettings, PackTask
 from zorro_keras.applications.pipelines.pack_foreign import pack_any_clip
@@ -131,9 +131,7 @@ def plan_shards(source: Source, clips_per_shard: int) -> list[PlannedShard]:
     """
     plans = []
     for split in SPLITS:
-        entries = sorted(
-            source.split(split).entries, key=lambda entry: hashlib.sha256(entry.id.encode()).digest()
-        )
+        entries = in_mixed_order(source.split(split).entries)
         groups = [
             tuple(entries[start : start + clips_per_shard])
             for start in range(0, len(entries), clips_per_shard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import shutil
@@ -22,7 +23,7 @@ from zorro_keras.applications.training.distribution.hosts import part_of_host
 from zorro_keras.applications.training.replicas import array_of
 from zorro_keras.applications.training.run_folder import RunFolder, full_disk_named
 
-EpochMetrics = Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray], dict[str, float]]
+EpochMetrics = Callable[..., dict[str, float]]
 
 
 class StopAtNonFinite(keras.callbacks.Callback):
@@ -92,7 +93,7 @@ class Validation(keras.callbacks.Callback):
         every_epochs: int. The last epoch is always validated.
         epochs: int. Epochs of the whole run.
         epoch_metrics: optional function of all `(predictions, y, sample_weight)` as arrays, for metrics that
-            are not sums over batches; returns name -> value.
+            are not sums over batches; returns name -> value. It may take `presence`, that of `x`.
 
     Attributes:
         seconds: float, what it took after the last epoch; 0 where that was not validated.
@@ -122,18 +123,22 @@ class Validation(keras.callbacks.Callback):
             batches = parts_of_devices(part_of_host(self.dataset))
             values = keras.Model.evaluate(self.model, batches, steps=self._steps, verbose=0, return_dict=True)
             if self.epoch_metrics is not None:
-                values.update(self.epoch_metrics(*self._predict()))
+                values.update(self._epoch_values(self.epoch_metrics))
         return {f"val_{name}": value for name, value in values.items()}
 
-    def _predict(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        batches, labels, weights = [], [], []
+    def _epoch_values(self, epoch_metrics: EpochMetrics) -> dict[str, float]:
+        batches, labels, weights, presence = [], [], [], []
+        takes_presence = "presence" in inspect.signature(epoch_metrics).parameters
         self._ask = self._ask or predictor(self.model)
         for x, y, sample_weight in self.dataset.as_numpy_iterator():
             outputs = self._ask(x)
             batches.append(outputs if isinstance(outputs, dict) else {"output": outputs})
             labels.append(y)
             weights.append(sample_weight)
-        return _joined(batches), _joined(labels), _joined(weights)
+            if takes_presence:
+                presence.append(x["presence"])
+        also = {"presence": _joined(presence)} if takes_presence else {}
+        return epoch_metrics(_joined(batches), _joined(labels), _joined(weights), **also)
 
 
 class Record(keras.callbacks.Callback):

@@ -6,7 +6,6 @@ another gives after k batches.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from zorro_keras.applications.pipelines.batches import (
 from zorro_keras.applications.pipelines.clip_data import ClipData, clip_examples
 from zorro_keras.applications.pipelines.clip_frames import FrameFit
 from zorro_keras.applications.pipelines.clip_labels import class_balance
+from zorro_keras.applications.pipelines.mixed_order import in_mixed_order
 from zorro_keras.applications.pipelines.mixing import mixup
 from zorro_keras.applications.pipelines.order import Draw, draw_seed, evaluation_order, training_order
 from zorro_keras.applications.pipelines.presence import drop_modality, zero_absent
@@ -121,7 +121,7 @@ def evaluation_dataset(
     """
     clips = data.split(split or data.evaluation_split)
     if mixed:
-        clips = sorted(clips, key=lambda clip: hashlib.sha256(clip.id.encode()).digest())
+        clips = in_mixed_order(clips)
     num_windows, geometry = config.data.test_clips, config.data.geometry
     examples = clip_examples(
         data,

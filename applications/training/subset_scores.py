@@ -11,6 +11,7 @@ import numpy as np
 
 from zorro_keras.applications.pipelines.faults import TrainingError
 from zorro_keras.applications.training.finite import check_finite
+from zorro_keras.applications.training.window_means import WindowMeans, has_input
 
 Subset = tuple[str, ...]
 
@@ -23,7 +24,8 @@ class SubsetScores:
         ids: tuple of str, N.
         labels: float32 `(N, K)`.
         presence: dict of stream to bool `(N,)`: whether the clip has it.
-        logits: dict of subset to head to float32 `(N, K)`, the mean over the windows of a clip.
+        logits: dict of subset to head to float32 `(N, K)`, the mean over the windows of a clip that have what
+            the head reads, or over all where none has.
         unusable_ids: tuple of str. Clips that could not be read; they are not among the N.
     """
 
@@ -81,14 +83,14 @@ def _answer(task: keras.Model, x: Mapping[str, Any], subset: Subset) -> dict[str
 
 
 class _Tally:
-    """Sums by clip of what the windows say."""
+    """What the windows say, by clip."""
 
     def __init__(self, ids: tuple[str, ...]) -> None:
         self.ids = ids
         self.num_windows = np.zeros(len(ids), np.int64)
         self.labels: np.ndarray | None = None
         self.presence: dict[str, np.ndarray] = {}
-        self.sums: dict[Subset, dict[str, np.ndarray]] = {}
+        self.means: dict[Subset, dict[str, WindowMeans]] = {}
 
     def add(
         self,
@@ -98,7 +100,7 @@ class _Tally:
         presence: Mapping[str, Any],
         answers: Mapping[Subset, Mapping[str, np.ndarray]],
     ) -> None:
-        """Adds the rows `counted` of a batch to the sums of `clips`."""
+        """Adds the rows `counted` of a batch to the means of `clips`."""
         if self.labels is None:
             self.labels = np.zeros((len(self.ids), labels.shape[1]), np.float32)
         self.labels[clips] = labels[counted]
@@ -107,11 +109,12 @@ class _Tally:
             has = self.presence.setdefault(name, np.zeros(len(self.ids), bool))
             np.logical_or.at(has, clips, np.asarray(flags)[counted])
         for subset, heads in answers.items():
-            sums = self.sums.setdefault(subset, {})
+            given, means = {name: presence[name] for name in subset}, self.means.setdefault(subset, {})
             for head, logits in heads.items():
                 self._check_finite(logits[counted], clips, subset, head)
-                total = sums.setdefault(head, np.zeros((len(self.ids), logits.shape[1]), np.float32))
-                np.add.at(total, clips, logits[counted])
+                if head not in means:
+                    means[head] = WindowMeans(len(self.ids), logits.shape[1])
+                means[head].add(clips, logits[counted], has_input(head, given)[counted])
 
     def scores(self) -> SubsetScores:
         """Returns the means over windows of the clips that had any."""
@@ -120,14 +123,13 @@ class _Tally:
             raise TrainingError(
                 "Not one clip of the split could be used.", stage="evaluate", reason="empty_source"
             )
-        windows = self.num_windows[usable, None]
         return SubsetScores(
             ids=tuple(self.ids[row] for row in usable),
             labels=self.labels[usable],
             presence={name: has[usable] for name, has in self.presence.items()},
             logits={
-                subset: {head: total[usable] / windows for head, total in heads.items()}
-                for subset, heads in self.sums.items()
+                subset: {head: windows.means()[usable] for head, windows in heads.items()}
+                for subset, heads in self.means.items()
             },
             unusable_ids=tuple(self.ids[row] for row in np.flatnonzero(self.num_windows == 0)),
         )

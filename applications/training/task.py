@@ -36,12 +36,12 @@ def task_module(task: str, part: str) -> ModuleType:
     preprocessor, *, start_step)` and `evaluation_dataset(data, config, preprocessor)`; data that meet faults
     while they are read take a `faults_path`, too, and training data that a host can read its own rows of a
     `part`. `model` holds `build_model(config, label_names)` and may hold `epoch_metrics(predictions, y,
-    sample_weight)`, which may take `window_ids`, the ids in the order of the rows, and `start_weights(model,
-    config)`, which a new run begins with. `commands` is what `commands_of` says. A fifth, `published`, holds
-    `published_task(backbone, label_names)` where published weights can become a model of the task. A sixth,
-    `batch_shapes`, holds `training_batch(config, model, batch_size)`, the shapes of what `training_dataset`
-    yields, and where the task has classes `label_names(name, config, num_classes)`, which stand in for those
-    of data.
+    sample_weight)`, which may take `window_ids`, the ids in the order of the rows, and `presence`, that of
+    the batches; and `start_weights(model, config)`, which a new run begins with. `commands` is what
+    `commands_of` says. A fifth, `published`, holds `published_task(backbone, label_names)` where published
+    weights can become a model of the task. A sixth, `batch_shapes`, holds `training_batch(config, model,
+    batch_size)`, the shapes of what `training_dataset` yields, and where the task has classes
+    `label_names(name, config, num_classes)`, which stand in for those of data.
 
     Raises:
         ConfigError: if there is no such task.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from zorro_keras.applications.pipelines.faults import ConfigError, MediaError
 from zorro_keras.applications.pipelines.media import MediaInfo, Window
+from zorro_keras.applications.training.window_means import has_input
 
 
 class WindowClassifier:
@@ -54,9 +55,8 @@ class WindowClassifier:
         x = self._preprocess({**raw, "presence": presence})
         inputs = {name: np.asarray(x[name]) for name in self.streams}
         answers = keras.Model.predict_on_batch(self.task, {**inputs, "presence": presence})
-        has_any = np.any(list(presence.values()), axis=0)
         return {
-            head: np.where(presence.get(head, has_any)[:, None], answers[head], np.nan)[: len(windows)]
+            head: np.where(has_input(head, presence)[:, None], answers[head], np.nan)[: len(windows)]
             for head in self.task.heads
             if head in answers
         }

@@ -112,8 +112,9 @@ def evaluate(
     with host_errors(data.faults):
         mean_frame = None
         if data.num_train:
-            training, _ = evaluation_dataset(*given, split="train", **options)
-            mean_frame = mean_frame_of(training.as_numpy_iterator(), run.config.data.baseline_clips)
+            num_clips = run.config.data.baseline_clips
+            training, _ = evaluation_dataset(*given, split="train", num_clips=num_clips, **options)
+            mean_frame = mean_frame_of(training.as_numpy_iterator())
         scores = ClipScores(run.task, mean_frame)
         batches, ids = evaluation_dataset(*given, **options)
         for x, y, weight in batches.as_numpy_iterator():

@@ -21,7 +21,7 @@ class DataConfig(ClipReadingConfig):
         flip_rate: float in [0, 1]. Mirroring left to right. Keep it 0 where direction carries the label.
         audio_points: int >= 1. Patches of the waveform that a step rebuilds.
         image_points: int >= 1. Pixels that a step rebuilds.
-        baseline_clips: int >= 1. Training clips whose mean frame evaluation compares with.
+        baseline_clips: int >= 1. Training clips, drawn evenly, whose mean frame evaluation compares with.
 
     Raises:
         ConfigError: if a value is out of range.

@@ -121,6 +121,7 @@ def evaluation_dataset(
     preprocessor: Preprocess,
     *,
     split: str | None = None,
+    num_clips: int | None = None,
     whole: bool = False,
     faults_path: str | Path | None = None,
 ) -> tuple[tf.data.Dataset, list[str]]:
@@ -131,6 +132,7 @@ def evaluation_dataset(
         config: `Config`.
         preprocessor: as for `training_dataset`.
         split: "train", "val" or "test"; None is `data.evaluation_split`.
+        num_clips: optional int >= 1. Reads at most so many, drawn evenly from the split; None for all.
         whole: bool. Leaves out `rows`, so that all points are asked for; otherwise those of a batch are the
             same in each pass.
         faults_path: optional path. Faults of media read directly are appended here.
@@ -142,7 +144,7 @@ def evaluation_dataset(
     Raises:
         SourceError: if the split is empty.
     """
-    clips = data.split(split or data.evaluation_split)
+    clips = data.split(split or data.evaluation_split, num_clips)
     clip, batch_size = config.data.geometry, config.training.batch_size
     if whole:
         batch_size = min(batch_size, WHOLE_BATCH)

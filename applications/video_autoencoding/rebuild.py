@@ -78,9 +78,8 @@ def rebuild(task: VideoAutoencoder, path: str | os.PathLike[str], out: str | os.
     with Mp4Writer(out, even, clip.num_frames / clip.seconds, clip.sample_rate_hz) as writer:
         for window in chain([first], windows):
             made = _rebuilt_window(task, window)
-            share = min(max((duration - window.start_seconds) / clip.seconds, 0.0), 1.0)
-            num_frames = max(round(share * clip.num_frames), 1)
-            num_samples = max(round(share * clip.num_samples), 1)
+            within = clip.sizes_within(duration - window.start_seconds)
+            num_frames, num_samples = within["video"], within["audio"]
             frames = np.round(255 * made["image"][:num_frames]).astype(np.uint8)
             audio = made["audio"][:num_samples]
             if window.video is not None:

@@ -123,20 +123,17 @@ def _pooled(errors: Mapping[str, np.ndarray | None], used: np.ndarray) -> dict[s
     }
 
 
-def mean_frame_of(batches: Iterable[tuple], num_clips: int) -> np.ndarray | None:
-    """Returns the mean `(Y, X, 3)` of all frames of the first clips of a data set that have pictures, if any.
+def mean_frame_of(batches: Iterable[tuple]) -> np.ndarray | None:
+    """Returns the mean `(Y, X, 3)` of all frames of the clips of a data set that have pictures, if any.
 
     Args:
         batches: iterable of `(x, y, sample_weight)`, numpy.
-        num_clips: int >= 1. Batches are read until that many clips with pictures were seen.
     """
     total, count = 0.0, 0
     for x, _, weight in batches:
         has = x["presence"]["image"] & (weight > 0)
         total = total + x["image"][has].astype(np.float64).mean(axis=1).sum(axis=0)
         count += int(has.sum())
-        if count >= num_clips:
-            break
     return total / count if count else None
 
 

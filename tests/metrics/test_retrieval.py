@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,42 @@ def test_without_queries_each_asks_the_others():
     assert nearest_neighbour_accuracy(known, ["a", "a", "b", "b"]) == 1.0
     assert nearest_neighbour_accuracy(known, ["a", "b", "a", "b"]) == 0.0
     assert nearest_neighbour_accuracy(np.ones((4, 2)), ["a", "a", "b", "b"]) == pytest.approx(1 / 3)
+
+
+def test_blocks_of_queries_find_what_one_at_a_time_finds():
+    """With ties in and across blocks: of some embeddings there are several."""
+    draws = random.normal(size=(2, 40, 6))
+    queries, keys = (each[random.integers(0, 40, 600)] for each in draws)
+    labels = np.array(["a", "b", "c"])[random.integers(0, 3, 600)]
+    likeness = np.round(_unit(queries) @ _unit(keys).T, 9)
+    own = np.diagonal(likeness)[:, None]
+    nearer, equal = (likeness > own).sum(axis=1), (likeness == own).sum(axis=1)
+    assert (equal > 1).any() and (equal < 100).all()
+    expected = {k: np.clip((k - nearer) / equal, 0, 1).mean() for k in (1, 5, 10)}
+    assert recall_at(queries, keys) == pytest.approx(expected, rel=1e-12)
+    nearest = [labels[row == row.max()] for row in likeness]
+    hits = [(found == label).mean() for found, label in zip(nearest, labels, strict=True)]
+    assert nearest_neighbour_accuracy(keys, labels, queries, labels) == pytest.approx(
+        np.mean(hits), rel=1e-12
+    )
+    among = np.round(_unit(keys) @ _unit(keys).T, 9) - np.diag([np.inf] * 600)
+    hits = [(labels[row == row.max()] == label).mean() for row, label in zip(among, labels, strict=True)]
+    assert nearest_neighbour_accuracy(keys, labels) == pytest.approx(np.mean(hits), rel=1e-12)
+
+
+def test_no_more_than_a_block_of_queries_is_compared_at_once():
+    """Of 3,000 clips all at once would be 72 MB."""
+    keys = random.normal(size=(3000, 2))
+    tracemalloc.start()
+    recall_at(keys, keys)
+    nearest_neighbour_accuracy(keys, np.zeros(3000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+
+
+def _unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from zorro_keras.applications.masked_autoencoding.data import (  # noqa: E402
     open_data,
     training_dataset,
 )
+from zorro_keras.applications.masked_autoencoding.scores import mean_clip_of  # noqa: E402
 from zorro_keras.applications.pipelines.batch_rows import BatchPart  # noqa: E402
 from zorro_keras.applications.pipelines.prepare import prepare  # noqa: E402
 
@@ -81,6 +82,16 @@ def test_evaluation_is_one_pass_filled_up_with_clips_that_have_nothing(shards):
     for flags in batches[-1]["presence"].values():
         np.testing.assert_array_equal(flags[NUM_TEST - 4 :], False)
     assert any(flags[0] for flags in batches[-1]["presence"].values())
+
+
+def test_the_mean_clip_is_that_of_clips_drawn_evenly(shards):
+    """Of all of them, not of the first ones: those of class folders are of one class."""
+    batches, ids = evaluation_dataset(shards, CONFIG, preprocess, split="train", num_clips=6)
+    assert len(ids) == 6 and len(batches) == 2 and ids != sorted(ids)
+    numbers = [int(name.removeprefix("clip-")) for name in ids]
+    levels = [number for number in numbers if ABSENT.get(number) != "audio"]
+    mean = mean_clip_of(batches.as_numpy_iterator())
+    assert mean["audio"].mean() == pytest.approx(np.mean(levels) + 2.0, abs=0.02)  # as `preprocess` adds 2
 
 
 def test_clips_of_a_list_of_ids_have_no_labels_and_are_learned_from(tmp_path):

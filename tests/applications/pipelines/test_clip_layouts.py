@@ -9,7 +9,7 @@ import pytest
 from tests import clip_maker as made
 from tests.clip_maker import CLASSES, HEADER, audioset, esc50, kinetics, write_list
 from zorro_keras.applications.pipelines.clip_data import open_clip_data
-from zorro_keras.applications.pipelines.clip_listing import first_line
+from zorro_keras.applications.pipelines.clip_listing import first_line, walk_files
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.media import probe
 from zorro_keras.applications.pipelines.sources import read_source
@@ -503,3 +503,17 @@ def test_a_layout_is_told_by_the_beginning_of_a_list(tmp_path):
     assert first_line(str(path)) == "a line"
     path.write_bytes(b"x" * (1 << 20))
     assert len(first_line(str(path))) == 1 << 16
+
+
+def test_clips_lie_at_any_depth_and_links_to_folders_above_end(tmp_path):
+    deep = "videos/a/b/c/d/e/f"
+    (tmp_path / deep).mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / deep / "1.mp4").touch()
+    (tmp_path / "elsewhere/2.mp4").touch()
+    (tmp_path / deep / "above").symlink_to(tmp_path / "videos")
+    (tmp_path / deep / "itself").symlink_to(".")
+    (tmp_path / "videos/beside").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path)
+    found = {where: names for where, names in walk_files(str(tmp_path)) if names}
+    assert found == {deep: ["1.mp4"], "elsewhere": ["2.mp4"], "videos/beside": ["2.mp4"]}

@@ -120,7 +120,8 @@ def test_a_plain_folder_of_triples_is_read(tmp_path):
     check_pair(source.entries[-1], source.root, 7, 8, 3)
     made.triples(tmp_path / "b" / "deep" / "folder")
     source = read_flow_source(tmp_path / "b", test_fraction=0.5)
-    assert [len(source.split(name)) for name in ("train", "test", None)] == [2, 2, 4]
+    counts = [len(source.split(name)) for name in ("train", "test")]
+    assert min(counts) > 0 and sum(counts) == len(source.split(None)) == 4
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tests.applications.audio_visual_classification.test_data import (  # noqa: 
 )
 from tests.applications.batch_parts import check_parts, check_steps, positions_read  # noqa: E402
 from zorro_keras.applications.pipelines.batch_rows import BatchPart  # noqa: E402
-from zorro_keras.applications.pipelines.clip_data import open_unlabelled_clips  # noqa: E402
+from zorro_keras.applications.pipelines.clip_data import ClipData, open_unlabelled_clips  # noqa: E402
 from zorro_keras.applications.pipelines.faults import ConfigError, SourceError  # noqa: E402
 from zorro_keras.applications.training.config import apply_overrides  # noqa: E402
 from zorro_keras.applications.video_autoencoding import data as task_data  # noqa: E402
@@ -133,6 +134,19 @@ def test_evaluation_is_the_same_each_time_and_can_ask_for_all(shards):
 
 
 # --- Kinetics
+
+
+def test_a_part_of_a_split_is_drawn_from_all_of_its_classes(shards):
+    folders = tuple(SimpleNamespace(id=f"{label}/{n}.mp4") for label in "ab" for n in range(100))
+    drawn = ClipData(None, {"train": folders}).split("train", 20)
+    assert len({clip.id for clip in drawn}) == 20
+    assert 4 < sum(clip.id.startswith("a") for clip in drawn) < 16
+    batches, ids = evaluation_dataset(shards, CONFIG, preprocess, split="train", num_clips=5)
+    assert len(ids) == 5 and len(batches) == 2 and ids != sorted(ids)
+    assert sum(float(weight.sum()) for _, _, weight in batches.as_numpy_iterator()) == 5
+    assert sorted(evaluation_dataset(shards, CONFIG, preprocess, split="train", num_clips=99)[1]) == sorted(
+        clip.id for clip in shards.split("train")
+    )
 
 
 def kinetics(root, split, name):
