@@ -59,6 +59,7 @@ MODELS = {
 OTHERS = [
     *(("swin", "litert", False), ("hip", "onnx", False)),
     *(("language", "onnx", False), ("language", "litert", True)),
+    *(("swin", "onnx", True), ("hip", "onnx", True)),
 ]
 
 
