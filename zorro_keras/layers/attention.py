@@ -10,6 +10,7 @@ from zorro_keras.layers.kernels import (
     has_fused_attention,
     recomputes_in_loops,
     runs_on_tpu,
+    split_at,
 )
 from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop, weigh_in_scan
 from zorro_keras.layers.tpu_attention import attend_on_tpu, suits_tpu
@@ -66,7 +67,7 @@ def attend_along(plan, query, key, value, attention_mask=None, dropout=None, key
     query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
     reads = sorted(plan.reads, key=lambda read: read.queries.start)
     masks = [_mask_of(read, attention_mask) for read in reads]
-    queries = _split(query, [read.queries.start for read in reads[1:]], axis=1)
+    queries = split_at(query, [read.queries.start for read in reads[1:]], axis=1)
     fuse = _may_fuse(query, value, dropout, key_chunk)
     key_axis, value_axis = (1, 1) if fuse else (3, 2)
     if not fuse:  # Once for all reads; a query has only one read, which then changes its order.
@@ -126,9 +127,9 @@ def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias=N
     cuts = _row_cuts(query.shape[-2], key_chunk or key.shape[-1])
 
     def by_rows(x):
-        return [x] * (len(cuts) + 1) if x is None or x.shape[-2] == 1 else _split(x, cuts, axis=-2)
+        return [x] * (len(cuts) + 1) if x is None or x.shape[-2] == 1 else split_at(x, cuts, axis=-2)
 
-    given = zip(_split(query, cuts, axis=-2), by_rows(mask), by_rows(bias), strict=True)
+    given = zip(split_at(query, cuts, axis=-2), by_rows(mask), by_rows(bias), strict=True)
     parts = [_read(rows, key, value, seen, dropout, key_chunk, added) for rows, seen, added in given]
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-2)
 
@@ -165,11 +166,6 @@ def _row_cuts(num_queries, num_keys):
 def _known(size):
     """Whether a length is a number: TensorFlow traces an open one as `None`, JAX exports it as a symbol."""
     return isinstance(size, int)
-
-
-def _split(x, cuts, axis):
-    """Returns the pieces between the cuts. The gradient of a split is one concatenation, not many pads."""
-    return ops.split(x, cuts, axis=axis) if cuts else [x]
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -316,7 +312,7 @@ def _taken(x, choices, axis):
     """Returns, for each choice of slices of one axis, the slices joined; all of `x` costs nothing."""
     size = x.shape[axis]
     edges = sorted({edge for slices in choices for part in slices for edge in (part.start, part.stop)} | {0})
-    pieces = dict(zip(edges, _split(x, [e for e in edges if 0 < e < size], axis), strict=False))
+    pieces = dict(zip(edges, split_at(x, [e for e in edges if 0 < e < size], axis), strict=False))
     taken = []
     for slices in choices:
         if slices == (slice(0, size),):

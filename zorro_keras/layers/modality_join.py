@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import learned_array
+from zorro_keras.layers.kernels import split_at
 
 
 @keras.saving.register_keras_serializable("zorro_keras")
@@ -79,8 +80,7 @@ class ModalityJoin(keras.layers.Layer):
         names = sorted(lengths)
         ends = list(itertools.accumulate((lengths[name] for name in names), _sum))
         if all(isinstance(end, int) for end in ends):
-            # The gradient of a split is one concatenation.
-            parts = ops.split(joined, ends[:-1], axis=1) if ends[:-1] else [joined]
+            parts = split_at(joined, ends[:-1], axis=1)
         else:  # a length that TensorFlow knows only when it runs, or that a symbolic call never knows
             parts = [joined[:, start:end] for start, end in zip([0, *ends], ends, strict=False)]
         return dict(zip(names, parts, strict=True))

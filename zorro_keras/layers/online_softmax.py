@@ -7,6 +7,8 @@ peak is scaled to the new one.
 import keras
 from keras import ops
 
+from zorro_keras.layers.kernels import split_at
+
 HIDDEN_LOGIT = -1e30
 
 
@@ -51,8 +53,8 @@ def weigh_in_chunks(query, key, value, mask=None, dropout=None, chunk=1024):
     number of chunks.
     """
     cuts = list(range(chunk, key.shape[3], chunk))
-    keys, values = ops.split(key, cuts, axis=3), ops.split(value, cuts, axis=2)
-    masks = [mask] * len(keys) if mask is None or mask.shape[3] == 1 else ops.split(mask, cuts, axis=3)
+    keys, values = split_at(key, cuts, axis=3), split_at(value, cuts, axis=2)
+    masks = [mask] * len(keys) if mask is None or mask.shape[3] == 1 else split_at(mask, cuts, axis=3)
     sums = None
     for key_part, value_part, mask_part in zip(keys, values, masks, strict=True):
         part = _weigh_part(query, key_part, value_part, mask_part, dropout)
@@ -170,7 +172,8 @@ def _no_sums(batch, heads, rows, width):
     return (
         ops.zeros((*shape, width), "float32"),
         ops.zeros((*shape, 1), "float32"),
-        ops.full((*shape, 1), HIDDEN_LOGIT, "float32"),
+        ops.zeros((*shape, 1), "float32")
+        + HIDDEN_LOGIT,  # `ops.full` of torch reads a number from the device
     )
 
 

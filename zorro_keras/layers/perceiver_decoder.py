@@ -8,7 +8,7 @@ from keras import ops
 from zorro_keras.layers.activations import gelu_tanh
 from zorro_keras.layers.cross_attention_block import CrossAttentionBlock
 from zorro_keras.layers.initializers import attention_kernel, fan_in_kernel
-from zorro_keras.layers.kernels import recomputes_in_loops
+from zorro_keras.layers.kernels import recomputes_in_loops, split_at
 from zorro_keras.layers.last_layer import last_policy
 
 
@@ -136,8 +136,8 @@ class PerceiverDecoder(keras.layers.Layer):
 
     def _answer_one_by_one(self, latents, queries, mask, training):
         cuts = list(range(self.query_chunk, queries.shape[1], self.query_chunk))
-        query_parts = ops.split(queries, cuts, axis=1)
-        masks = [None] * len(query_parts) if mask is None else ops.split(mask, cuts, axis=1)
+        query_parts = split_at(queries, cuts, axis=1)
+        masks = [None] * len(query_parts) if mask is None else split_at(mask, cuts, axis=1)
         answers = []
         for query_part, mask_part in zip(query_parts, masks, strict=True):
             answer = functools.partial(self._answer, mask=mask_part, training=training)
