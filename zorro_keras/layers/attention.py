@@ -10,9 +10,16 @@ from zorro_keras.layers.kernels import (
     has_fused_attention,
     recomputes_in_loops,
     runs_on_tpu,
+    runs_op_by_op,
     split_at,
 )
-from zorro_keras.layers.online_softmax import weigh, weigh_in_chunks, weigh_in_loop, weigh_in_scan
+from zorro_keras.layers.online_softmax import (
+    weigh,
+    weigh_by_shares,
+    weigh_in_chunks,
+    weigh_in_loop,
+    weigh_in_scan,
+)
 from zorro_keras.layers.tpu_attention import attend_on_tpu, suits_tpu
 from zorro_keras.routing import ReadPlan
 
@@ -137,12 +144,16 @@ def _read_in_parts(query, key, value, attention_mask, dropout, key_chunk, bias=N
 def _read(query, key, value, mask, dropout, key_chunk, bias=None):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
     size = key.shape[-1]
-    if key_chunk is None or (_known(size) and size <= key_chunk):
-        context, total, _ = weigh(query, key, value, mask, dropout, bias)
+    whole = key_chunk is None or (_known(size) and size <= key_chunk)
+    if whole and runs_op_by_op():
+        context = weigh_by_shares(query, key, value, mask, dropout, bias)
     else:
-        weigh_parts = _way_through_chunks(size, dropout)
-        context, total = weigh_parts(query, key, value, mask, dropout, key_chunk)
-    context = ops.cast(context / ops.cast(total, context.dtype), value.dtype)
+        context, total = (
+            weigh(query, key, value, mask, dropout, bias)[:2]
+            if whole
+            else _way_through_chunks(size, dropout)(query, key, value, mask, dropout, key_chunk)
+        )
+        context = ops.cast(context / ops.cast(total, context.dtype), value.dtype)
     if mask is None:
         return context
     return ops.where(ops.any(mask, axis=-1, keepdims=True), context, ops.zeros_like(context))

@@ -90,6 +90,11 @@ def by_rows(dense, x):
     return keras.ops.reshape(rows, (*keras.ops.shape(x)[:-1], rows.shape[-1]))
 
 
+def runs_op_by_op():
+    """Returns whether nothing joins operations that follow each other: torch compiles nothing here."""
+    return keras.config.backend() == "torch"
+
+
 def recomputes_in_loops():
     """Returns whether the backward pass of a loop can compute again what `keras.remat` wraps in its body.
 

@@ -28,11 +28,7 @@ def weigh(query, key, value, mask=None, dropout=None, bias=None):
         total, the sum of the weights `(B, N, T, 1)`, float32; peak, the logit at which a weight is 1,
         `(B, N, T, 1)`, float32.
     """
-    logits = ops.cast(ops.matmul(query, key), "float32")  # B N T S
-    if bias is not None:
-        logits = logits + ops.cast(bias, "float32")
-    if mask is not None:
-        logits = ops.where(mask, logits, HIDDEN_LOGIT)
+    logits = _logits(query, key, mask, bias)
     peak = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     weights = ops.exp(logits - peak)
     total = ops.sum(weights, axis=-1, keepdims=True)
@@ -43,6 +39,23 @@ def weigh(query, key, value, mask=None, dropout=None, bias=None):
         weights = dropout(weights)
     context = ops.matmul(weights, value)
     return ops.cast(context, "float32") * total if by_shares else context, total, peak
+
+
+def weigh_by_shares(query, key, value, mask=None, dropout=None, bias=None):
+    """Returns the weighted average `(B, N, T, E)` of what `weigh` takes, in the dtype of the values.
+
+    Where each operation passes over the logits, a softmax is two passes, and what `weigh` does is five.
+    """
+    weights = ops.cast(ops.softmax(_logits(query, key, mask, bias), axis=-1), value.dtype)
+    return ops.matmul(weights if dropout is None else dropout(weights), value)
+
+
+def _logits(query, key, mask, bias):
+    """Returns what the softmax is of, `(B, N, T, S)`, float32."""
+    logits = ops.cast(ops.matmul(query, key), "float32")
+    if bias is not None:
+        logits = logits + ops.cast(bias, "float32")
+    return logits if mask is None else ops.where(mask, logits, HIDDEN_LOGIT)
 
 
 def weigh_in_chunks(query, key, value, mask=None, dropout=None, chunk=1024):
