@@ -145,7 +145,7 @@ def _read(query, key, value, mask, dropout, key_chunk, bias=None):
     """Returns `(B, N, T, E)`: weights are divided by their sum only after the product, which is smaller."""
     size = key.shape[-1]
     whole = key_chunk is None or (_known(size) and size <= key_chunk)
-    if whole and runs_op_by_op():
+    if whole and size != 1 and runs_op_by_op():  # Keras warns of a softmax of one number
         context = weigh_by_shares(query, key, value, mask, dropout, bias)
     else:
         context, total = (
