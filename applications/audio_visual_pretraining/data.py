@@ -53,14 +53,15 @@ def training_dataset(
 
     Raises:
         SourceError: if the training split is empty.
-        ConfigError: if it has fewer clips than a batch: one would be compared with itself.
+        ConfigError: if it has fewer clips than a batch, in each of which some would be told from themselves.
+            Where one pass over the clips ends and the next begins, a batch of any size may hold one twice.
         ValueError: if `start_step` is negative.
     """
     num_train, batch_size = len(data.split("train")), config.training.batch_size
-    if 0 < num_train < batch_size:
+    if num_train < batch_size:
         raise ConfigError(
-            f"`training.batch_size` must be at most the number of training clips, {num_train}: each of a "
-            f"batch is told from all others. Received: training.batch_size={batch_size}",
+            f"`training.batch_size` must be at most the number of training clips, {num_train}: in a larger "
+            f"batch some would be told from themselves. Received: training.batch_size={batch_size}",
             stage="config", reason="bad_value",
         )  # fmt: skip
     batches = clip_batches.training_dataset(

@@ -13,5 +13,9 @@ def training_batch(config: Config, model: MaskedLanguageModel, batch_size: int) 
     """Returns the shapes of what `training_dataset` yields: `(x, y, sample_weight)`."""
     shape = (batch_size, config.data.length)
     hidden = (batch_size, model.preprocessor.mask_selection_length)
-    x = {"text": integers(*shape), "padding_mask": {"text": flags(*shape)}}
-    return {**x, "mask_positions": integers(*hidden)}, integers(*hidden), floats(*hidden)
+    x = {
+        "text": integers(*shape),
+        "padding_mask": {"text": flags(*shape)},
+        "mask_positions": integers(*hidden),
+    }
+    return x, integers(*hidden), floats(*hidden)

@@ -31,7 +31,7 @@ class MaskedLanguagePreprocessor(keras_hub.models.Preprocessor):
         mask_rate: float in [0, 1], probability of a word to be hidden.
         seed: int. Which words are hidden is drawn from it.
         mask_selection_length: optional int, M. Ids of a row that can be hidden, by default twice as many as
-            are expected, and 16. Where the words drawn have more, some stay visible.
+            are expected, and 16, up to a multiple of 8. Where the words drawn have more, some stay visible.
 
     Call arguments:
         x: sequence of B strings.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from zorro_keras.applications.pipelines.source_rows import SourceRow
 
 # Where people keep the lists of a data set: above the clips, or in one of these folders there.
 LIST_FOLDERS = ("", "annotations", "csv", "data", "lists", "meta", "metadata", "segments")
+_MAX_PATHS = 100  # that lead to one folder, through links
 _MAX_BEGINNING = 1 << 16  # what is no list may be one long line
 
 
@@ -57,14 +59,37 @@ def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:
     """Each folder below a root, as a path relative to it (`"."` for itself), and its files, sorted.
 
     Hidden folders are left out; links are followed, but for those to a folder that they lie in.
+
+    Raises:
+        SourceError: if a link leads to a folder outside of the root, or links lead to one too often.
     """
     line_of = {root: {_identity(root)}}  # of each folder to come: itself, and all that it lies in
+    times: Counter[tuple[int, int] | str] = Counter()
     for directory, folders, names in os.walk(root, followlinks=True):
         line = line_of.pop(directory)
         inside = {name: _identity(os.path.join(directory, name)) for name in folders if name[0] != "."}
         folders[:] = sorted(name for name, identity in inside.items() if identity not in line)
-        line_of.update((os.path.join(directory, name), line | {inside[name]}) for name in folders)
+        for name in folders:
+            path = os.path.join(directory, name)
+            times[inside[name]] += 1
+            _check_link(root, path, times[inside[name]])
+            line_of[path] = line | {inside[name]}
         yield os.path.relpath(directory, root), sorted(names)
+
+
+def _check_link(root: str, folder: str, times: int) -> None:
+    """Folders that link to each other have as many paths as there are orders of them."""
+    if not os.path.islink(folder) and times <= _MAX_PATHS:
+        return
+    top = os.path.realpath(root)
+    leaves = os.path.commonpath([top, os.path.realpath(folder)]) != top
+    if leaves or times > _MAX_PATHS:
+        raise SourceError(
+            f"{os.path.relpath(folder, root)!r} "
+            + (f"is a link that leaves {top!r}." if leaves else f"is one of over {_MAX_PATHS} ways to it."),
+            path=root, stage="read_source", reason="outside_root" if leaves else "too_large",
+            advice="Take the link away, or put the files themselves in its place.",
+        )  # fmt: skip
 
 
 def _identity(folder: str) -> tuple[int, int] | str:

@@ -111,19 +111,19 @@ def read_flow_source(
     _check(entries, path)
     names_splits = bool(entries[0].split)
     return FlowSource(
-        name, tuple(_with_splits(entries, test_fraction, seed)), os.path.realpath(root), names_splits
+        name,
+        tuple(entries if names_splits else _deal_splits(entries, test_fraction, seed)),
+        os.path.realpath(root),
+        names_splits,
     )
 
 
-def _with_splits(entries: list[FlowEntry], test_fraction: float, seed: int) -> list[FlowEntry]:
-    """Puts a share of scenes without splits aside, at least one of several: the same for one seed."""
-    scenes = {entry.scene for entry in entries if not entry.split}
+def _deal_splits(entries: list[FlowEntry], test_fraction: float, seed: int) -> list[FlowEntry]:
+    """Puts a share of the scenes into `test`, at least one of several: the same for one seed."""
+    scenes = {entry.scene for entry in entries}
     digests = {scene: hashlib.sha256(f"{seed} {scene}".encode()).digest() for scene in scenes}
     tested = held_out(digests, test_fraction)
-    return [
-        replace(entry, split=entry.split or ("test" if entry.scene in tested else "train"))
-        for entry in entries
-    ]
+    return [replace(entry, split="test" if entry.scene in tested else "train") for entry in entries]
 
 
 def _check(entries: list[FlowEntry], path: str | os.PathLike[str]) -> None:

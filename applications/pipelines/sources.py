@@ -95,7 +95,8 @@ def read_source(
         label_names: optional sequence of str. The labels allowed, in the order of their indices; a label
             that is a whole number is then an index. By default those of the data set, or those found, sorted.
         test_fraction: float in [0, 1). Share of the files of each class put into the split `test` where the
-            source names no splits: at least one of several. A file stays on its side when others come.
+            source names no splits: at least one of several. A file stays on its side when others come, but
+            for one that was alone in its class, or the one left to train on where all fell into the share.
         seed: int. Chooses that share.
         test_fold: optional int. The fold of ESC-50 that becomes the split `test`; the first by default.
         suffixes: tuple of str, lower case. Files of folders that count; the others are `ignored`.
@@ -161,19 +162,25 @@ def _line_of(problem: SourceError) -> tuple[int, str]:
 
 def _deal_splits(entries: list[ClipEntry], test_fraction: float, seed: int) -> list[ClipEntry]:
     """Puts a share of each class into `test`, at least one file of several. Parts of one file stay together,
-    so that no file is in both splits.
+    so that no file is in both splits: by the first label of its first part.
     """
     files: dict[tuple[int, ...], dict[str, list[ClipEntry]]] = {}
     for entry in sorted(entries, key=lambda entry: entry.id):
         files.setdefault(entry.label_indices[:1], {}).setdefault(entry.path, []).append(entry)
     split_of: dict[str, str] = {}
     for group in files.values():
-        digests = {path: _draw(seed, found[0].id) for path, found in group.items()}
+        digests = {path: _draw(seed, _place(found[0])) for path, found in group.items()}
         tested = held_out(digests, test_fraction)
         for name in digests:
             split_of.setdefault(name, "test" if name in tested else "train")
     return [replace(entry, split=split_of[entry.path]) for entry in entries]
 
 
-def _draw(seed: int, clip_id: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{clip_id}".encode()).digest()
+def _place(entry: ClipEntry) -> str:
+    """The file, relative to the root, whatever part of it is meant: parts may come and go."""
+    is_whole = entry.start_seconds is None and entry.end_seconds is None
+    return entry.id if is_whole else entry.id.rpartition("@")[0]
+
+
+def _draw(seed: int, place: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{place}".encode()).digest()

@@ -40,7 +40,7 @@ class SmallClips:
 
     def centre(self, streams: tuple[str, ...]) -> dict:
         """Returns what a backbone reads of the middle window of every clip."""
-        return self.read(np.arange(len(self)), self.audio.shape[1] // 2, streams)
+        return self.read(np.arange(len(self)), (self.audio.shape[1] - 1) // 2, streams)
 
     def few(self, share: float, seed: int) -> np.ndarray:
         """Returns the indices of so many clips of each class alike, drawn by `seed`."""

@@ -29,6 +29,7 @@ from zorro_keras.layers.pixel_stem import PixelStem
 from zorro_keras.layers.pointer_head import PointerHead
 from zorro_keras.layers.readout import Readout
 from zorro_keras.layers.swin_block import SwinBlock
+from zorro_keras.layers.token_embedding import TokenEmbedding
 from zorro_keras.layers.tokenizer import Tokenizer
 from zorro_keras.layers.transformer_block import TransformerBlock
 from zorro_keras.layers.window_attention import WindowAttention
@@ -65,6 +66,7 @@ __all__ = [
     "Readout",
     "SwinBlock",
     "TiedEmbedding",
+    "TokenEmbedding",
     "Tokenizer",
     "TransformerBlock",
     "WindowAttention",

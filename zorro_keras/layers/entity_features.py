@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import learned_array
+from zorro_keras.layers.kernels import rows_of
 from zorro_keras.streams import EntityFeature
 
 
@@ -83,7 +84,7 @@ class EntityFeatures(keras.layers.Layer):
     def _looked_up(self, values, first_row, num_values):
         ids = ops.clip(ops.cast(values, "int32"), 0, num_values - 1)
         known = ops.equal(ops.cast(ids, "float32"), values)[..., None]
-        rows = ops.cast(ops.take(self.table, ids + first_row, axis=0), self.compute_dtype)
+        rows = ops.cast(rows_of(self.table, ids + first_row), self.compute_dtype)
         return ops.where(known, rows, ops.zeros_like(rows))
 
     def compute_output_shape(self, entities_shape):

@@ -10,6 +10,7 @@ from zorro_keras.layers.fourier_positions import FourierPositions
 from zorro_keras.layers.initializers import fan_in_kernel, learned_array
 from zorro_keras.layers.patch_stem import PatchStem
 from zorro_keras.layers.patches import flatten_grid
+from zorro_keras.layers.token_embedding import TokenEmbedding
 from zorro_keras.streams import Entities, Tokens
 
 JOINS = ("concat", "add")
@@ -93,7 +94,7 @@ class InputAdapter(keras.layers.Layer):
         if isinstance(self.stream, Entities):
             features = self.stream.features
             return EntityFeatures(features, self.embed_dim, dtype=self.dtype_policy, name="stem")
-        return keras.layers.Embedding(
+        return TokenEmbedding(
             self.stream.vocabulary_size,
             self.embed_dim,
             embeddings_initializer=learned_array(stddev=1.0),

@@ -77,6 +77,18 @@ def split_at(x, cuts, axis):
     return list(x.split([end - start for start, end in itertools.pairwise(places)], dim=axis))
 
 
+def rows_of(table, indices):
+    """Returns rows of a table `(K, C)`, `(*indices.shape, C)`: its gradient is that of the whole table.
+
+    TensorFlow's gradient of rows lists one as often as it was taken. Keras' optimizers square each alone, for
+    Adam's second moment and for the norm that is clipped, as if they were not added up. By a product the
+    gradient becomes dense; the product by one is folded away.
+    """
+    if keras.config.backend() == "tensorflow":
+        table = keras.ops.multiply(table, 1.0)
+    return keras.ops.take(table, indices, axis=0)
+
+
 def by_rows(dense, x):
     """Returns what a dense layer makes of the last axis, as if all axes before it were one.
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zorro_keras.layers.initializers import learned_array
+from zorro_keras.layers.kernels import rows_of
 from zorro_keras.layers.learned_positions import resize_positions
 
 
@@ -39,7 +40,7 @@ class LearnedArray(keras.layers.Layer):
         )
 
     def call(self, like, rows=None):
-        array = self.array if rows is None else ops.take(self.array, rows, axis=0)
+        array = self.array if rows is None else rows_of(self.array, rows)
         return for_each_example(ops.cast(array, self.compute_dtype), like)
 
     def assign_resized(self, source, old_grid, new_grid):

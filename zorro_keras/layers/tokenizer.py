@@ -8,6 +8,7 @@ from keras import ops
 from zorro_keras.layers.initializers import dense_kernel
 from zorro_keras.layers.learned_positions import LearnedPositions
 from zorro_keras.layers.patches import cut_patches, flatten_grid
+from zorro_keras.layers.token_embedding import TokenEmbedding
 from zorro_keras.streams import Tokens
 
 
@@ -51,7 +52,7 @@ class Tokenizer(keras.layers.Layer):
             raise ValueError(f"Expected an array of shape {(None, *self.stream.shape)}. Received: {x_shape}")
         policy = self.dtype_policy
         if isinstance(self.stream, Tokens):
-            self.embedding = keras.layers.Embedding(
+            self.embedding = TokenEmbedding(
                 self.stream.vocabulary_size, self.hidden_dim, dtype=policy, name="embedding"
             )
             self.embedding.build((None, self.stream.num_tokens))

@@ -7,6 +7,7 @@ from keras import ops
 
 from zorro_keras.layers.attention import Attention, attend
 from zorro_keras.layers.initializers import learned_array
+from zorro_keras.layers.kernels import rows_of
 from zorro_keras.layers.patches import cut_patches, join_patches, pad_to_multiples
 from zorro_keras.layers.windows import relative_position_index, visible_groups, window_layout
 
@@ -137,7 +138,7 @@ class WindowAttention(keras.layers.Layer):
             rows = relative_position_index(self.window)[:size, :size]
         else:
             rows = relative_position_index(window, self.window)
-        bias = ops.take(self.bias_table, rows.reshape(-1), axis=0)
+        bias = rows_of(self.bias_table, rows.reshape(-1))
         return ops.transpose(ops.reshape(bias, (size, size, self.num_heads)), (2, 0, 1))
 
     def compute_output_spec(self, x):

@@ -517,3 +517,21 @@ def test_clips_lie_at_any_depth_and_links_to_folders_above_end(tmp_path):
     (tmp_path / "elsewhere/back").symlink_to(tmp_path)
     found = {where: names for where, names in walk_files(str(tmp_path)) if names}
     assert found == {deep: ["1.mp4"], "elsewhere": ["2.mp4"], "videos/beside": ["2.mp4"]}
+
+
+def test_links_out_of_the_folder_are_named_before_they_are_walked(tmp_path):
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog/1.mp4").touch()
+    (tmp_path / "cat").symlink_to("/proc")
+    with pytest.raises(SourceError, match="'cat' is a link that leaves"):
+        read_source(tmp_path)
+
+
+def test_folders_that_link_to_each_other_are_refused_soon(tmp_path):
+    for folder in range(12):
+        (tmp_path / str(folder)).mkdir()
+    for folder in range(12):
+        for other in range(12):
+            (tmp_path / str(folder) / f"to{other}").symlink_to(tmp_path / str(other))
+    with pytest.raises(SourceError, match="is one of over 100 ways to it"):
+        list(walk_files(str(tmp_path)))

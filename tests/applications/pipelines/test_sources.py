@@ -259,6 +259,16 @@ def test_what_was_trained_on_is_not_held_out_when_the_folder_grows(tmp_path):
     assert {entry.id for entry in grown.split("test").entries} - {f"dog/{number}" for number in range(20)}
 
 
+def test_a_file_stays_on_its_side_when_a_part_of_it_is_listed_before_the_others(folder):
+    touch(folder, *(f"{n}.mp4" for n in range(20)))
+    rows = [f"{n}.mp4,dog,4,6" for n in range(20)]
+    few = read_source(write_csv(folder, "path,label,start,end\n" + "\n".join(rows)), test_fraction=0.3)
+    rows += [f"{n}.mp4,dog,0,2" for n in range(20)]
+    more = read_source(write_csv(folder, "path,label,start,end\n" + "\n".join(rows)), test_fraction=0.3)
+    files = [{entry.path for entry in source.split("test").entries} for source in (few, more)]
+    assert files[0] == files[1] and 0 < len(files[0]) < 20
+
+
 def test_a_large_share_leaves_something_to_learn_from(tmp_path):
     touch(tmp_path, "dog/1.mp4", "dog/2.mp4", "cat/1.mp4")
     assert len(read_source(tmp_path, test_fraction=0.9).split("train").entries) == 2

@@ -1,0 +1,62 @@
+"""What is taken of a table more than once trains as what is taken of it in one product."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from zorro_keras import layers, streams
+
+IDS = np.array([[0, 0, 1], [0, 2, 0]], "int32")
+
+
+class Sum(keras.Model):
+    """Adds up all that a layer gives, each number times another, so that no gradient vanishes."""
+
+    def __init__(self, layer, **options):
+        super().__init__()
+        self.layer, self.options = layer, options
+
+    def call(self, x):
+        given = self.layer(x, **self.options)
+        return ops.reshape(ops.mean(given * ops.cos(ops.arange(given.shape[-1], dtype="float32"))), (1,))
+
+
+def window_attention():
+    layer = layers.WindowAttention(num_heads=2, window=(2, 3))
+    return layer, np.random.default_rng(0).normal(size=(2, 4, 6, 8)).astype("float32"), {}
+
+
+MODELS = {
+    "ids": lambda: (layers.TokenEmbedding(4, 5), IDS, {}),
+    "tokens of a Zorro": lambda: (layers.Tokenizer(streams.Tokens(3, 4), 5), IDS, {}),
+    "queries of each example": lambda: (layers.LearnedArray(4, 5), IDS, {"rows": IDS}),
+    "queries of all examples": lambda: (layers.LearnedArray(4, 5), IDS, {"rows": IDS[0]}),
+    "columns of entities": lambda: (
+        layers.EntityFeatures([streams.EntityFeature("kind", "categorical", 4)], 5), IDS[..., None], {},
+    ),
+    "biases of windows": window_attention,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_has_the_length_to_which_its_gradient_is_clipped(name):
+    layer, x, options = MODELS[name]()
+    model = Sum(layer, **options)
+    model.compile(keras.optimizers.SGD(1.0, global_clipnorm=1e-3), loss=lambda _, mean: ops.mean(mean))
+    model(x)
+    before = model.get_weights()
+    model.train_on_batch(x, np.zeros((len(x), 1)))
+    steps = [new - old for new, old in zip(model.get_weights(), before, strict=True)]
+    assert np.sqrt(sum((step.astype("float64") ** 2).sum() for step in steps)) == pytest.approx(
+        1e-3, rel=1e-3
+    )
+
+
+def test_adam_squares_the_whole_gradient_of_an_id():
+    layer = layers.TokenEmbedding(4, 1, embeddings_initializer="zeros")
+    model = keras.Sequential([keras.Input((3,), dtype="int32"), layer])
+    model.compile(keras.optimizers.Adam(1.0, beta_1=0.0, epsilon=1.0), loss=lambda _, answer: ops.sum(answer))
+    model.train_on_batch(IDS, np.zeros((2, 3, 1)))
+    root = np.array([4.0, 1.0, 1.0, 0.0]) * 0.001**0.5  # of the second moments, from the ids' gradients
+    assert ops.convert_to_numpy(layer.embeddings)[:, 0] == pytest.approx(-root / (root + 1), rel=1e-4)
