@@ -54,7 +54,7 @@ def training_dataset(
     Raises:
         SourceError: if the training split is empty.
         ConfigError: if it has fewer clips than a batch, in each of which some would be told from themselves.
-            Where one pass over the clips ends and the next begins, a batch of any size may hold one twice.
+            Where a pass over the clips ends and the next begins, any batch may, rarely, hold one twice.
         ValueError: if `start_step` is negative.
     """
     num_train, batch_size = len(data.split("train")), config.training.batch_size

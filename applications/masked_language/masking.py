@@ -43,7 +43,8 @@ def mask_words(
 def room_for_hidden(length: int, rate: float) -> int:
     """Returns how many hidden ids a row of `length` ids is given room for: twice those expected, and 16.
 
-    A multiple of 8, which kernels of accelerators ask for: an odd number keeps JAX from cuDNN's attention.
+    A multiple of 8, but for rows that are shorter: kernels of accelerators ask for it, and an odd number
+    keeps JAX from cuDNN's attention.
     """
     return min(length, 8 * math.ceil((2 * rate * length + 16) / 8))
 

@@ -6,13 +6,14 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from zorro_keras.applications.pipelines.faults import SourceError
 from zorro_keras.applications.pipelines.source_rows import SourceRow
 
 # Where people keep the lists of a data set: above the clips, or in one of these folders there.
 LIST_FOLDERS = ("", "annotations", "csv", "data", "lists", "meta", "metadata", "segments")
-_MAX_PATHS = 100  # that lead to one folder, through links
+_MAX_PATHS = 10_000  # that lead to one folder, through links
 _MAX_BEGINNING = 1 << 16  # what is no list may be one long line
 
 
@@ -77,18 +78,22 @@ def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:
         yield os.path.relpath(directory, root), sorted(names)
 
 
-def _check_link(root: str, folder: str, times: int) -> None:
-    """Folders that link to each other have as many paths as there are orders of them."""
-    if not os.path.islink(folder) and times <= _MAX_PATHS:
-        return
-    top = os.path.realpath(root)
-    leaves = os.path.commonpath([top, os.path.realpath(folder)]) != top
-    if leaves or times > _MAX_PATHS:
+def _check_link(root: str, folder: str, num_paths: int) -> None:
+    """Refuses a link that leaves the root, and a folder that is met again and again: where folders link to
+    each other, they have as many paths as there are orders of them.
+    """
+    place, target = os.path.relpath(folder, root), os.path.realpath(folder)
+    if os.path.islink(folder) and not Path(target).is_relative_to(os.path.realpath(root)):
         raise SourceError(
-            f"{os.path.relpath(folder, root)!r} "
-            + (f"is a link that leaves {top!r}." if leaves else f"is one of over {_MAX_PATHS} ways to it."),
-            path=root, stage="read_source", reason="outside_root" if leaves else "too_large",
-            advice="Take the link away, or put the files themselves in its place.",
+            f"{place!r} is a link to {target!r}, which lies outside.",
+            path=root, stage="read_source", reason="outside_root",
+            advice="Put the files in its place, give the folder that holds both, or take the link away.",
+        )  # fmt: skip
+    if num_paths > _MAX_PATHS:
+        raise SourceError(
+            f"More than {_MAX_PATHS} paths lead to the folder {target!r}, the last is {place!r}.",
+            path=root, stage="read_source", reason="too_large",
+            advice="Folders link to each other: take such links away.",
         )  # fmt: skip
 
 

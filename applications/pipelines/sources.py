@@ -95,8 +95,8 @@ def read_source(
         label_names: optional sequence of str. The labels allowed, in the order of their indices; a label
             that is a whole number is then an index. By default those of the data set, or those found, sorted.
         test_fraction: float in [0, 1). Share of the files of each class put into the split `test` where the
-            source names no splits: at least one of several. A file stays on its side when others come, but
-            for one that was alone in its class, or the one left to train on where all fell into the share.
+            source names no splits: at least one of several. What was trained on is not held out when others
+            come, but for a file that was alone in its class, or the one left where all fell into the share.
         seed: int. Chooses that share.
         test_fold: optional int. The fold of ESC-50 that becomes the split `test`; the first by default.
         suffixes: tuple of str, lower case. Files of folders that count; the others are `ignored`.
@@ -169,18 +169,18 @@ def _deal_splits(entries: list[ClipEntry], test_fraction: float, seed: int) -> l
         files.setdefault(entry.label_indices[:1], {}).setdefault(entry.path, []).append(entry)
     split_of: dict[str, str] = {}
     for group in files.values():
-        digests = {path: _draw(seed, _place(found[0])) for path, found in group.items()}
+        digests = {path: _draw(seed, _file_of(found[0])) for path, found in group.items()}
         tested = held_out(digests, test_fraction)
         for name in digests:
             split_of.setdefault(name, "test" if name in tested else "train")
     return [replace(entry, split=split_of[entry.path]) for entry in entries]
 
 
-def _place(entry: ClipEntry) -> str:
+def _file_of(entry: ClipEntry) -> str:
     """The file, relative to the root, whatever part of it is meant: parts may come and go."""
     is_whole = entry.start_seconds is None and entry.end_seconds is None
     return entry.id if is_whole else entry.id.rpartition("@")[0]
 
 
-def _draw(seed: int, place: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{place}".encode()).digest()
+def _draw(seed: int, file: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{file}".encode()).digest()

@@ -37,7 +37,9 @@ from zorro_keras.applications.training.distribution.hosts import (
     check_same_start,
     dataset_of_host,
     folder_of_host,
+    of_all_hosts,
     part_of_host,
+    this_host,
 )
 from zorro_keras.applications.training.distribution.layouts import report_split
 from zorro_keras.applications.training.ignored_files import report_ignored
@@ -45,7 +47,12 @@ from zorro_keras.applications.training.labels import label_names_of, with_checke
 from zorro_keras.applications.training.optimizer import build_optimizer
 from zorro_keras.applications.training.run_folder import RunFolder
 from zorro_keras.applications.training.run_identity import check_same_run, identity
-from zorro_keras.applications.training.stopping import StopRequest, StopWithinEpoch, stop_requests
+from zorro_keras.applications.training.stopping import (
+    StopRequest,
+    StopTogether,
+    StopWithinEpoch,
+    stop_requests,
+)
 from zorro_keras.applications.training.task import task_module
 
 
@@ -64,7 +71,8 @@ def train(
     Each epoch is a fixed window of steps and ends in a checkpoint of every variable. The order and
     augmentation of the data are functions of (seed, step). So on one machine, with one set of versions, the
     final weights, optimizer and history do not depend on how often the run was killed or stopped. SIGTERM and
-    SIGINT (Ctrl-C) stop it after the step under way, with a checkpoint; a second one does not wait for that.
+    SIGINT (Ctrl-C) stop it after the step under way, with a checkpoint, and all hosts that train together
+    after the same step, whichever of them it came to; a second one does not wait for that.
     On several devices, and on other devices than before, the examples and their order are the same, and the
     numbers agree to rounding.
 
@@ -172,6 +180,10 @@ class _Session:
         """Epochs that were finished when this process began."""
         return self.first_step // self.steps_per_epoch
 
+    @property
+    def _has_others(self) -> bool:
+        return this_host().count > 1
+
     @classmethod
     def begin(
         cls,
@@ -229,7 +241,7 @@ class _Session:
     def run(self) -> None:
         """Trains the steps that are left and writes the preset."""
         epochs, whole_epochs = self.config.training.epochs, self.first_epoch
-        with stop_requests(self.model) as request:
+        with stop_requests(self.model, of_all_hosts if self._has_others else None) as request:
             if self.first_step % self.steps_per_epoch:  # stopped within an epoch: its rest comes first
                 whole_epochs += 1
                 self._fit(request, self.first_step, whole_epochs)
@@ -271,6 +283,7 @@ class _Session:
                 model, parts_of_devices(part_of_host(test_dataset.take(1))), steps=1, verbose=0
             )
         stop = StopWithinEpoch(request, record.save, self.steps_per_epoch, self.metrics if done else None)
+        together = [StopTogether(request)] if self._has_others else []
         prepare_for_fit(model)
         with bar.shown(), _read_errors(self.data):
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.
@@ -280,7 +293,7 @@ class _Session:
                 epochs=epochs,
                 initial_epoch=first_step // self.steps_per_epoch,
                 steps_per_epoch=self.steps_per_epoch - done,
-                callbacks=[self.first, StopAtNonFinite(model), stop, validation, record, bar],
+                callbacks=[self.first, StopAtNonFinite(model), *together, stop, validation, record, bar],
                 shuffle=False,  # the data come in their own order
                 verbose=0,
             )

@@ -21,15 +21,33 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class StopRequest:
     """Remembers the first signal that asked `model.fit` to stop, and lets the step under way be its last.
 
+    Hosts that train together must end with one step: each would wait in the next for those that have ended.
+
     Args:
         model: the model that `fit` trains.
+        of_all_hosts: optional function of an int that returns those of all hosts, on all of them; `None`
+            where this one trains alone.
+
+    Attributes:
+        signal: str, its name, once all hosts know of it; `None` before.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self.model = model
+    def __init__(self, model: keras.Model, of_all_hosts: Callable[[int], list[int]] | None = None) -> None:
+        self.model, self.of_all_hosts = model, of_all_hosts
         self.signal: str | None = None
+        self._came_here = 0
 
     def __call__(self, number: int) -> None:
+        self._came_here = number
+        if self.of_all_hosts is None:
+            self._stop(number)
+
+    def tell_hosts(self) -> None:
+        """Stops all hosts if a signal came to any of them. To be called by all of them after one step."""
+        if self.of_all_hosts is not None and (number := max(self.of_all_hosts(self._came_here))):
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
         self.signal = signal.Signals(number).name
         self.model.stop_training = True
 
@@ -43,12 +61,14 @@ class StopRequest:
 
 
 @contextmanager
-def stop_requests(model: keras.Model) -> Iterator[StopRequest]:
+def stop_requests(
+    model: keras.Model, of_all_hosts: Callable[[int], list[int]] | None = None
+) -> Iterator[StopRequest]:
     """Turns the first SIGTERM or SIGINT inside the block into a `StopRequest`; the second acts as before.
 
     Outside the main thread, where Python handles no signals, nothing changes.
     """
-    request = StopRequest(model)
+    request = StopRequest(model, of_all_hosts)
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
@@ -68,6 +88,21 @@ def stop_requests(model: keras.Model) -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+class StopTogether(keras.callbacks.Callback):
+    """Asks the other hosts after each step, which it waits for, whether one of them is to stop.
+
+    Args:
+        request: `StopRequest`.
+    """
+
+    def __init__(self, request: StopRequest) -> None:
+        super().__init__()
+        self.request = request
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.request.tell_hosts()
 
 
 class StopWithinEpoch(keras.callbacks.Callback):

@@ -22,8 +22,24 @@ class Sum(keras.Model):
         return ops.reshape(ops.mean(given * ops.cos(ops.arange(given.shape[-1], dtype="float32"))), (1,))
 
 
+class Rows(keras.layers.Layer):
+    """What a learned array has at the places that it is given."""
+
+    def __init__(self, array, **kwargs):
+        super().__init__(**kwargs)
+        self.array = array
+
+    def build(self, shape):
+        self.array.build(shape)
+
+    def call(self, x):
+        return self.array(x, rows=x)
+
+
 def window_attention():
     layer = layers.WindowAttention(num_heads=2, window=(2, 3))
+    layer.build((2, 4, 6, 8))
+    layer.projections.trainable = False  # its gradient is much longer than that of the biases
     return layer, np.random.default_rng(0).normal(size=(2, 4, 6, 8)).astype("float32"), {}
 
 
@@ -51,6 +67,23 @@ def test_a_step_has_the_length_to_which_its_gradient_is_clipped(name):
     assert np.sqrt(sum((step.astype("float64") ** 2).sum() for step in steps)) == pytest.approx(
         1e-3, rel=1e-3
     )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.TokenEmbedding(1, 1, dtype="mixed_bfloat16"),
+        lambda: Rows(layers.LearnedArray(1, 1, dtype="mixed_bfloat16"), dtype="mixed_bfloat16"),
+    ],
+    ids=["ids", "queries"],
+)
+def test_the_gradients_of_a_row_are_added_up_in_float32(layer):
+    """In bfloat16 a sum of ones ends at 256."""
+    model = keras.Sequential([keras.Input((1000,), dtype="int32"), layer()])
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda _, given: ops.sum(ops.cast(given, "float32")))
+    (before,) = model.get_weights()
+    model.train_on_batch(np.zeros((1, 1000), "int32"), np.zeros((1, 1000, 1)))
+    assert (before - model.get_weights()[0]).item() == pytest.approx(1000, rel=1e-4)
 
 
 def test_adam_squares_the_whole_gradient_of_an_id():

@@ -62,8 +62,8 @@ class EntityFeatures(keras.layers.Layer):
         self.table = self.kernel = None
         if self.categories:
             self.table = self.add_weight(
-                name="table", shape=(self.num_rows, self.embed_dim), initializer=start
-            )
+                name="table", shape=(self.num_rows, self.embed_dim), initializer=start, autocast=False
+            )  # see `rows_of`
         if self.numbers:
             shape = (len(self.numbers), self.embed_dim)
             self.kernel = self.add_weight(name="kernel", shape=shape, initializer=start.clone())

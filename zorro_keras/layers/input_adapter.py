@@ -26,7 +26,8 @@ class InputAdapter(keras.layers.Layer):
             `EntityFeatures` for entities, a `PatchStem` for anything else, where `None` keeps the values of a
             patch as they are.
         stem: layer from `(B, *stream.shape)` to `(B, *grid, C)` instead: `PatchStem`, `PixelStem`,
-            `ConvStem`, `OneHot`, or any other, such as `keras.layers.Conv2D`. Its grid must be the stream's,
+            `ConvStem`, `OneHot`, or any other, such as `keras.layers.Conv2D`; for ids `TokenEmbedding` rather
+            than Keras' `Embedding`, which trains otherwise on TensorFlow. Its grid must be the stream's,
             up to a row that convolutions without padding lose; `None` for the stream's own.
         positions: layer of position codes, such as `FourierPositions`, or `LearnedArray` with one row for
             each element; `None` for none. Fourier positions may have fewer axes than the grid: the axes in

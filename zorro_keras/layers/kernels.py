@@ -82,7 +82,11 @@ def rows_of(table, indices):
 
     TensorFlow's gradient of rows lists one as often as it was taken. Keras' optimizers square each alone, for
     Adam's second moment and for the norm that is clipped, as if they were not added up. By a product the
-    gradient becomes dense; the product by one is folded away.
+    gradient becomes dense; in graphs the product by one is folded away, eager calls copy the table.
+
+    Args:
+        table: trainable variable, made with `autocast=False`: its dtype is that in which gradients are added.
+        indices: int tensor.
     """
     if keras.config.backend() == "tensorflow":
         table = keras.ops.multiply(table, 1.0)

@@ -36,7 +36,10 @@ class LearnedArray(keras.layers.Layer):
 
     def build(self, like_shape):
         self.array = self.add_weight(
-            name="array", shape=(self.length, self.dim), initializer=learned_array(self.stddev)
+            name="array",
+            shape=(self.length, self.dim),
+            initializer=learned_array(self.stddev),
+            autocast=False,  # see `rows_of`
         )
 
     def call(self, like, rows=None):

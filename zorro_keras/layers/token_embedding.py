@@ -14,8 +14,12 @@ class TokenEmbedding(keras.layers.Embedding):
     optimizers square each occurrence alone: Adam and LAMB take steps of another length for frequent ids, and
     norms are clipped wrongly. Here the gradient is that of the table.
 
+    The gradient of an id is added up in float32 in any dtype policy.
+
     Args:
-        As for `keras.layers.Embedding`: `input_dim`, number of ids, `output_dim`, channels, and so on.
+        input_dim: int, number of ids.
+        output_dim: int, channels.
+        embeddings_initializer, and others: as for `keras.layers.Embedding`.
 
     Call arguments:
         inputs: integer tensor of any shape, ids within `[0, input_dim)`.
@@ -24,9 +28,13 @@ class TokenEmbedding(keras.layers.Embedding):
         Tensor `(*inputs.shape, output_dim)`.
     """
 
+    def add_weight(self, *args, name=None, **kwargs):
+        options = {"autocast": False} if name == "embeddings" else {}  # see `rows_of`
+        return super().add_weight(*args, name=name, **{**options, **kwargs})
+
     def call(self, inputs):
         return ops.cast(rows_of(self.embeddings, ops.cast(inputs, "int32")), self.compute_dtype)
 
     def quantize(self, mode=None, type_check=True, **kwargs):
-        """As Keras' own layer, which by default refuses other classes than itself."""
-        return super().quantize(mode, type_check=False, **kwargs)
+        """As Keras' own layer, which by default refuses other classes than itself, as this one does."""
+        return super().quantize(mode, type_check=type_check and type(self) is not TokenEmbedding, **kwargs)

@@ -90,6 +90,7 @@ class WindowAttention(keras.layers.Layer):
             name="bias_table",
             shape=(math.prod(2 * size - 1 for size in self.window), self.num_heads),
             initializer=learned_array(),
+            autocast=False,  # see `rows_of`
         )
 
     def call(self, x):

@@ -121,13 +121,14 @@ def check_same_start(first_step: int) -> None:
     Raises:
         ConfigError: on every host, if they would begin after different steps.
     """
-    steps = _of_all_hosts(first_step)
+    steps = of_all_hosts(first_step)
     if len(set(steps)) > 1:
         given = f"checkpoints after {steps}"
         raise _refused("All hosts must see one folder of the run, with the same checkpoints", given)
 
 
-def _of_all_hosts(number: int) -> list[int]:
+def of_all_hosts(number: int) -> list[int]:
+    """What each host says, in their order, on every one of them. To be called by all; they wait for it."""
     if this_host().count == 1:
         return [number]
     if keras.backend.backend() == "tensorflow":

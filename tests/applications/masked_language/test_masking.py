@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from zorro_keras.applications.masked_language.masking import encode_marked, hidden_first, mask_words
+from zorro_keras.applications.masked_language.masking import (
+    encode_marked,
+    hidden_first,
+    mask_words,
+    room_for_hidden,
+)
 from zorro_keras.applications.pipelines.text_tokens import MASK, PAD, Bytes, SentencePiece
 
 TEXT = "The  old cat\nsat."
@@ -102,3 +107,10 @@ def test_marks_stand_for_as_many_ids_as_they_say():
     assert ids.tolist() == [*Bytes().encode("ab"), MASK, MASK, MASK, *Bytes().encode("c "), MASK]
     assert encode_marked("[MASK*x]", Bytes()).tolist() == Bytes().encode("[MASK*x]").tolist()
     assert encode_marked("", Bytes()).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("length", "rate", "room"), [(2048, 0.15, 632), (512, 0.15, 176), (64, 0.0, 16), (13, 0.15, 13)]
+)
+def test_there_is_room_for_twice_as_many_as_are_expected_and_16_up_to_a_multiple_of_8(length, rate, room):
+    assert room_for_hidden(length, rate) == room

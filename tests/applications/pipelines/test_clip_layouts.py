@@ -523,7 +523,7 @@ def test_links_out_of_the_folder_are_named_before_they_are_walked(tmp_path):
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog/1.mp4").touch()
     (tmp_path / "cat").symlink_to("/proc")
-    with pytest.raises(SourceError, match="'cat' is a link that leaves"):
+    with pytest.raises(SourceError, match="'cat' is a link to '/proc', which lies outside"):
         read_source(tmp_path)
 
 
@@ -533,5 +533,5 @@ def test_folders_that_link_to_each_other_are_refused_soon(tmp_path):
     for folder in range(12):
         for other in range(12):
             (tmp_path / str(folder) / f"to{other}").symlink_to(tmp_path / str(other))
-    with pytest.raises(SourceError, match="is one of over 100 ways to it"):
+    with pytest.raises(SourceError, match="More than 10000 paths lead to the folder"):
         list(walk_files(str(tmp_path)))

@@ -1,7 +1,9 @@
-"""A script: one of two hosts that train the toy task. Arguments: run, coordinator, process, when to die."""
+"""A script: one of two hosts that train the toy task.
+
+Arguments: run, coordinator, process, before which step to get which signal.
+"""
 
 import os
-import signal
 import sys
 
 import keras
@@ -14,7 +16,7 @@ from zorro_keras.applications.training.distribution.hosts import join
 from zorro_keras.applications.training.fit import train
 
 if __name__ == "__main__":
-    run, coordinator, process, last_step = *sys.argv[1:3], *map(int, sys.argv[3:])
+    run, coordinator, process, last_step, number = *sys.argv[1:3], *map(int, sys.argv[3:])
     toy_task.NUM_TEST = 16
     toy_task.install(toy_task)
     settings = ["training.ema_momentum=0.9"]
@@ -25,12 +27,12 @@ if __name__ == "__main__":
         join(coordinator, 2, process)
     steps, begin = [], callbacks.ProgressBar.on_train_batch_begin
 
-    def dying(self, batch, logs=None):
+    def signalled(self, batch, logs=None):
         steps.append(batch)
         if len(steps) == last_step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         begin(self, batch, logs)
 
-    callbacks.ProgressBar.on_train_batch_begin = dying
+    callbacks.ProgressBar.on_train_batch_begin = signalled
     console = Console(file=sys.stderr, width=200)
     print(train("toy", apply_overrides(toy_task.Config(), settings), "points-1", run, console=console))

@@ -23,8 +23,8 @@ several_hosts = pytest.mark.skipif(BACKEND == "torch", reason="torch trains on o
 NUM_HOSTS, NUM_DEVICES = 2, {"jax": 4, "tensorflow": 2}.get(BACKEND)
 
 
-def start(run, coordinator="", process=0, last_step=0):
-    arguments = [str(run), coordinator, *map(str, (process, last_step))]
+def start(run, coordinator="", process=0, last_step=0, number=signal.SIGKILL):
+    arguments = [str(run), coordinator, *map(str, (process, last_step, int(number)))]
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("host.py")), *arguments],
         env=environment(num_devices=2, backend=BACKEND),
@@ -46,10 +46,14 @@ def coordinator():
 
 @several_hosts
 @pytest.mark.long
-def test_two_hosts_of_which_one_is_killed_end_like_one_process_that_nobody_kills(tmp_path):
+def test_two_hosts_of_which_one_is_stopped_or_killed_end_like_one_process_that_nobody_stops(tmp_path):
     unbroken, run = tmp_path / "unbroken", tmp_path / "run"
     alone, meeting = start(unbroken), coordinator()
-    first, second = start(run, meeting), start(run, meeting, 1, last_step=15)  # in the third epoch
+    for process in [start(run, meeting), start(run, meeting, 1, last_step=8, number=signal.SIGTERM)]:
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode != 0 and "SIGTERM came: the run stopped after step 8" in said, said[-3000:]
+    meeting = coordinator()
+    first, second = start(run, meeting), start(run, meeting, 1, last_step=7)  # in the third epoch
     second.communicate(timeout=240)
     assert second.returncode == -signal.SIGKILL
     try:
