@@ -6,9 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.media_files import lies_within
 from zorro_keras.applications.pipelines.source_rows import SourceRow
 
 # Where people keep the lists of a data set: above the clips, or in one of these folders there.
@@ -65,15 +65,15 @@ def walk_files(root: str) -> Iterator[tuple[str, list[str]]]:
         SourceError: if a link leads to a folder outside of the root, or links lead to one too often.
     """
     line_of = {root: {_identity(root)}}  # of each folder to come: itself, and all that it lies in
-    times: Counter[tuple[int, int] | str] = Counter()
+    num_paths: Counter[tuple[int, int] | str] = Counter()
     for directory, folders, names in os.walk(root, followlinks=True):
         line = line_of.pop(directory)
         inside = {name: _identity(os.path.join(directory, name)) for name in folders if name[0] != "."}
         folders[:] = sorted(name for name, identity in inside.items() if identity not in line)
         for name in folders:
             path = os.path.join(directory, name)
-            times[inside[name]] += 1
-            _check_link(root, path, times[inside[name]])
+            num_paths[inside[name]] += 1
+            _check_link(root, path, num_paths[inside[name]])
             line_of[path] = line | {inside[name]}
         yield os.path.relpath(directory, root), sorted(names)
 
@@ -82,16 +82,16 @@ def _check_link(root: str, folder: str, num_paths: int) -> None:
     """Refuses a link that leaves the root, and a folder that is met again and again: where folders link to
     each other, they have as many paths as there are orders of them.
     """
-    place, target = os.path.relpath(folder, root), os.path.realpath(folder)
-    if os.path.islink(folder) and not Path(target).is_relative_to(os.path.realpath(root)):
+    if os.path.islink(folder) and not lies_within(os.path.realpath(folder), root):
         raise SourceError(
-            f"{place!r} is a link to {target!r}, which lies outside.",
+            f"{os.path.relpath(folder, root)!r} is a link to {os.path.realpath(folder)!r}, which is outside.",
             path=root, stage="read_source", reason="outside_root",
             advice="Put the files in its place, give the folder that holds both, or take the link away.",
         )  # fmt: skip
     if num_paths > _MAX_PATHS:
         raise SourceError(
-            f"More than {_MAX_PATHS} paths lead to the folder {target!r}, the last is {place!r}.",
+            f"More than {_MAX_PATHS} paths lead to the folder {os.path.realpath(folder)!r}, one of them "
+            f"{os.path.relpath(folder, root)!r}.",
             path=root, stage="read_source", reason="too_large",
             advice="Folders link to each other: take such links away.",
         )  # fmt: skip

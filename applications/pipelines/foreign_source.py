@@ -16,6 +16,7 @@ from zorro_keras.applications.pipelines.foreign_entry import ForeignEntry, Found
 from zorro_keras.applications.pipelines.foreign_sequence_examples import find_records
 from zorro_keras.applications.pipelines.foreign_tars import find_samples
 from zorro_keras.applications.pipelines.held_out import held_out
+from zorro_keras.applications.pipelines.media_files import lies_within
 from zorro_keras.applications.pipelines.shards import is_shards
 from zorro_keras.applications.pipelines.source_rows import MAX_INDEX
 from zorro_keras.applications.pipelines.sources import MEDIA_SUFFIXES, Source
@@ -114,7 +115,7 @@ def _source(
 
 
 def _check_name(root: str, shard: str) -> None:
-    if os.path.commonpath([root, os.path.realpath(shard)]) != root:
+    if not lies_within(os.path.realpath(shard), root):
         raise _refusal(shard, f"The shard is a link that leaves {root!r}.", "outside_root")
     if not os.path.isfile(shard):  # a pipe would never end
         raise _refusal(shard, "The shard is not a regular file.", "not_a_file")

@@ -52,12 +52,14 @@ def open_local_file(
         raise
 
 
+def lies_within(real_path: str, folder: str | Path) -> bool:
+    """Whether a path without links, as `os.path.realpath` gives it, is a folder or lies in it."""
+    return Path(real_path).is_relative_to(os.path.realpath(folder))
+
+
 def _check_inside(path: str | Path, real_path: str, root: str | Path | None) -> None:
-    if root is None:
-        return
-    real_root = os.path.realpath(root)
-    if os.path.commonpath([real_root, real_path]) != real_root:
-        raise _fault(path, f"The file lies outside the root {real_root}.", "outside_root")
+    if root is not None and not lies_within(real_path, root):
+        raise _fault(path, f"The file lies outside the root {os.path.realpath(root)}.", "outside_root")
 
 
 def _check_status(path: str | Path, status: os.stat_result, max_bytes: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from zorro_keras.applications.pipelines.clip_parts import ClipParts
 from zorro_keras.applications.pipelines.faults import SourceError
+from zorro_keras.applications.pipelines.media_files import lies_within
 
 SPLITS = ("train", "val", "test")
 ROWS_SHOWN = 20
@@ -189,7 +190,7 @@ class RowChecker:
             return name, 0
         if not stat.S_ISREG(status.st_mode):
             self._add(row, "not_a_file", f"{path!r} is not a regular file")
-        elif os.path.commonpath([self.root, os.path.realpath(full)]) != self.root:
+        elif not lies_within(os.path.realpath(full), self.root):
             self._add(row, "outside_root", f"{path!r} is a link that leaves {self.root!r}")
         return name, status.st_size
 

@@ -180,10 +180,6 @@ class _Session:
         """Epochs that were finished when this process began."""
         return self.first_step // self.steps_per_epoch
 
-    @property
-    def _has_others(self) -> bool:
-        return this_host().count > 1
-
     @classmethod
     def begin(
         cls,
@@ -241,7 +237,7 @@ class _Session:
     def run(self) -> None:
         """Trains the steps that are left and writes the preset."""
         epochs, whole_epochs = self.config.training.epochs, self.first_epoch
-        with stop_requests(self.model, of_all_hosts if self._has_others else None) as request:
+        with stop_requests(self.model, of_all_hosts if this_host().count > 1 else None) as request:
             if self.first_step % self.steps_per_epoch:  # stopped within an epoch: its rest comes first
                 whole_epochs += 1
                 self._fit(request, self.first_step, whole_epochs)
@@ -283,7 +279,7 @@ class _Session:
                 model, parts_of_devices(part_of_host(test_dataset.take(1))), steps=1, verbose=0
             )
         stop = StopWithinEpoch(request, record.save, self.steps_per_epoch, self.metrics if done else None)
-        together = [StopTogether(request)] if self._has_others else []
+        together = [StopTogether(request)] if request.of_all_hosts else []
         prepare_for_fit(model)
         with bar.shown(), _read_errors(self.data):
             # `keras.Model.fit`, because that of a keras-hub Task would preprocess the batches again.

@@ -44,7 +44,7 @@ class StopRequest:
 
     def tell_hosts(self) -> None:
         """Stops all hosts if a signal came to any of them. To be called by all of them after one step."""
-        if self.of_all_hosts is not None and (number := max(self.of_all_hosts(self._came_here))):
+        if number := max(self.of_all_hosts(self._came_here)):
             self._stop(number)
 
     def _stop(self, number: int) -> None:

@@ -111,11 +111,6 @@ CASES = {
         },
         (FLOATS, {"a": FLOATS[:, :3]}),
     ),
-    "TokenEmbedding": (
-        layers.TokenEmbedding,
-        {"input_dim": 5, "output_dim": 7},
-        np.array([[0, 4, 2], [1, 1, 3]], "int32"),
-    ),
     "OneHot": (layers.OneHot, {"num_classes": 5}, np.array([[0, 4, 2], [1, 1, 3]], "int32")),
     "PatchMerging": (layers.PatchMerging, {"epsilon": 1e-4}, GRID),
     "PatchStem": (layers.PatchStem, {"patch": [4, 8], "embed_dim": 7}, IMAGES),
@@ -156,6 +151,11 @@ CASES = {
         layers.TiedEmbedding,
         {"stream": "text", "vocabulary_size": 7},
         (FLOATS, np.random.default_rng(1).normal(size=(7, 6)).astype("float32")),
+    ),
+    "TokenEmbedding": (
+        layers.TokenEmbedding,
+        {"input_dim": 5, "output_dim": 7},
+        np.array([[0, 4, 2], [1, 1, 3]], "int32"),
     ),
     "Tokenizer": (
         layers.Tokenizer,

@@ -523,7 +523,7 @@ def test_links_out_of_the_folder_are_named_before_they_are_walked(tmp_path):
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog/1.mp4").touch()
     (tmp_path / "cat").symlink_to("/proc")
-    with pytest.raises(SourceError, match="'cat' is a link to '/proc', which lies outside"):
+    with pytest.raises(SourceError, match="'cat' is a link to '/proc', which is outside"):
         read_source(tmp_path)
 
 
